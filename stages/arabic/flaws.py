@@ -1,0 +1,90 @@
+"""Named flaws of an answer: planted by `prepare` in training rows, and recognised by `evaluate` in what models write.
+
+A flaw changes one factor and keeps the content (controlled corruption), so that a preference pair says one thing.
+"""
+
+from __future__ import annotations
+
+import re
+
+from stages.arabic.numbers import to_western_digits
+
+# Openings that wrap a known answer in doubt. None of them occurs in the hand-written answers (tested).
+HEDGES = (
+    "لست متأكداً تماماً، لكن ربما",
+    "لا أعرف على وجه اليقين، وقد يكون الجواب:",
+    "قد أكون مخطئاً، غير أنني أظن أن",
+    "لا أستطيع الجزم بذلك، ولعل الجواب هو:",
+    "ربما، ولست واثقاً من ذلك،",
+)
+# A reader hears doubt in these words wherever they stand, so a model's own way of hedging is caught too.
+DOUBT = re.compile(
+    r"لست متأكد|لا أعرف|قد أكون مخطئ|لا أستطيع الجزم|لست واثق|(?<![\u0621-\u064A])ربما(?![\u0621-\u064A])"
+    r"|لا أدري|وقد يكون الجواب|ولعل الجواب"
+)
+
+# One word of an answer turned into English: the mixing that half-translated data has.
+ENGLISH = {
+    "هي": "is",
+    "هو": "is",
+    "يساوي": "equals",
+    "تساوي": "equals",
+    "في": "in",
+    "من": "from",
+    "مع": "with",
+    "إلى": "to",
+    "ثم": "then",
+    "أو": "or",
+    "لكن": "but",
+    "على": "on",
+}
+LATIN_PUNCTUATION = str.maketrans({"،": ",", "؛": ";", "؟": "?", "«": '"', "»": '"', "٫": "."})
+
+SENTENCE_END = re.compile(r"(?<=[.!؟])\s+")
+AXES = ("hedging", "repetition", "near_miss", "language_mixing", "latin_punctuation")
+
+
+def hedge(answer: str, choice: int) -> str:
+    """Wrap ``answer`` in one of the doubtful openings; ``choice`` picks it."""
+    return f"{HEDGES[choice % len(HEDGES)]} {answer}"
+
+
+def repeat(answer: str, choice: int) -> str:
+    """Say the last sentence of ``answer`` twice, or three times for an odd ``choice``."""
+    last = sentences(answer)[-1]
+    return " ".join([answer] + [last] * (1 + choice % 2))
+
+
+def mix_languages(answer: str) -> str | None:
+    """Put the first word that has a plain English twin into English; None where there is none."""
+    words = answer.split(" ")
+    for position, word in enumerate(words):
+        if word in ENGLISH:
+            return " ".join([*words[:position], ENGLISH[word], *words[position + 1 :]])
+    return None
+
+
+def latin_punctuation(answer: str) -> str | None:
+    """Latin punctuation and digits in place of Arabic ones; None where the answer has neither."""
+    changed = to_western_digits(answer.translate(LATIN_PUNCTUATION))
+    return changed if changed != answer else None
+
+
+def is_hedged(text: str) -> bool:
+    """True where the text voices doubt about its own answer."""
+    return bool(DOUBT.search(text))
+
+
+def is_repeated(text: str) -> bool:
+    """True where a sentence of two words or more stands twice, or a run of four words follows itself."""
+    said = [sentence.strip(" .!؟") for sentence in sentences(text)]
+    said = [sentence for sentence in said if len(sentence.split()) >= 2]
+    if len(set(said)) < len(said):
+        return True
+    words = text.split()
+    return any(words[i : i + 4] == words[i + 4 : i + 8] for i in range(len(words) - 7))
+
+
+def sentences(text: str) -> list[str]:
+    """Split at sentence ends; a text without one is a single sentence."""
+    return [part for part in SENTENCE_END.split(text.strip()) if part] or [text]

@@ -1,0 +1,1 @@
+"""The kinds of base: trained here, a hub repository, a local folder, a GGUF file."""

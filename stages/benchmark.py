@@ -1,0 +1,181 @@
+"""Stage `benchmark@<model>`: how fast one model is on this machine, and whether this machine can be that fast.
+
+Reads `models/base`, `models/<model>` (the first seed) and the first prompts of `data/prepared/generation.jsonl`.
+Writes `metrics/bench/<model>.json`, which DVC does not cache: timings belong to a machine. A share of the measured
+arithmetic peak above 1 means that the clock was read wrongly, and fails the stage.
+
+An inference is one forward pass of one prompt, all of whose logits are computed. Generation is greedy, the stop token
+forbidden, so that every model decodes the same number of tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from stages import paths
+from stages.errors import PipelineError, run_stage
+from stages.files import Row, read_jsonl, write_json
+from stages.models import configure_torch, load_model, load_tokenizer
+from stages.params import BenchmarkBudget, load_params
+from stages.scoring import unwrapped
+from stages.scoring.generation import new_tokens
+from stages.tokens import encode_prompt, generation_stop_ids
+
+MATMUL_SIZE = {"cpu": 1024, "cuda": 8192}  # large enough for full speed, small enough for a second
+MATMUL_REPEATS = 10
+
+
+def seconds(action: Callable[[], Any]) -> float:
+    """Wall-clock seconds of one call; on a GPU until its queue is empty."""
+    _synchronise()
+    start = time.perf_counter()
+    action()
+    _synchronise()
+    return time.perf_counter() - start
+
+
+def _synchronise() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+@torch.no_grad()
+def forward_times(model: PreTrainedModel, prompt: list[int], budget: BenchmarkBudget) -> tuple[float, list[float]]:
+    """Seconds of the very first forward pass of one prompt (token ids), and of each repeat after the warm-up."""
+    input_ids = torch.tensor([prompt], device=model.device)
+
+    def forward() -> None:
+        model(input_ids=input_ids, use_cache=False)
+
+    first = seconds(forward)
+    for _ in range(budget.warmup):
+        forward()
+    return first, [seconds(forward) for _ in range(budget.repeats)]
+
+
+def generation_speed(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]], budget: BenchmarkBudget
+) -> Row:
+    """Tokens per second and seconds by batch size; few prompts are used again to fill a batch."""
+    stop_ids = generation_stop_ids(tokenizer)
+    result: Row = {}
+    for size in budget.batch_sizes:
+        batch = [prompts[i % len(prompts)] for i in range(size)]
+        new_tokens(model, tokenizer, batch, stop_ids, 1, min_new_tokens=1)  # warm-up
+        count = budget.new_tokens
+        taken = seconds(lambda b=batch, n=count: new_tokens(model, tokenizer, b, stop_ids, n, n))  # type: ignore[misc]
+        result[str(size)] = {"seconds": taken, "tokens_per_second": size * count / taken}
+    return result
+
+
+def matmul_gflops(dtype: torch.dtype, device: torch.device) -> float:
+    """The arithmetic peak as measured: 2 n^3 operations of a square product, over its fastest run, in GFLOP/s."""
+    size = MATMUL_SIZE.get(device.type, MATMUL_SIZE["cpu"])
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.randn(size, size, generator=generator).to(device, dtype) for _ in range(2))
+    torch.matmul(left, right)
+    fastest = min(seconds(lambda: torch.matmul(left, right)) for _ in range(MATMUL_REPEATS))
+    return float(2 * size**3 / fastest / 1e9)
+
+
+def forward_gflop(model: PreTrainedModel, tokens: int) -> float:
+    """2 operations per parameter and token; an input embedding that is not the output matrix too only looks up."""
+    base: Any = unwrapped(model)
+    table, head = base.get_input_embeddings().weight, base.get_output_embeddings().weight
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return float(2 * (parameters - (0 if table is head else table.numel())) * tokens / 1e9)
+
+
+def share_of_peak(gflop: float, pass_seconds: float, peak_gflops: float) -> float:
+    """Achieved over measured arithmetic speed; raises PipelineError above 1."""
+    share = gflop / pass_seconds / peak_gflops
+    if share > 1:
+        raise PipelineError(
+            f"a forward pass of {gflop:.3g} GFLOP in {pass_seconds * 1000:.3g} ms would be {share:.2f} times the peak "
+            f"of {peak_gflops:.3g} GFLOP/s measured here: the timing is wrong; run the stage again on an idle machine"
+        )
+    return share
+
+
+def peak_memory_mib() -> float:
+    """Of the GPU where there is one, else of this process (resident set), in MiB."""
+    if torch.cuda.is_available():
+        return float(torch.cuda.max_memory_allocated()) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # bytes on macOS, KiB on Linux
+
+
+def describe_host() -> Row:
+    """The machine that the timings belong to."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "cpu": named[0] if named else platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "os": f"{platform.system()} {platform.release()}",
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Time one model on this machine.")
+    parser.add_argument("model", help="a name of params.yaml: models")
+    name = parser.parse_args().model
+    params = load_params()
+    if name not in params.models:
+        raise PipelineError(f"{name!r} is not one of params.yaml: models ({', '.join(params.models)})")
+    profile, budget = params.active, params.active.benchmark
+    configure_torch(profile)
+    tokenizer = load_tokenizer()
+    rows = read_jsonl(paths.GENERATION)[: max(budget.batch_sizes)]
+    if not rows:
+        raise PipelineError(f"{paths.GENERATION} holds no prompt to time: run `dvc repro prepare`")
+    prompts = [encode_prompt(tokenizer, row["prompt"]) for row in rows]
+    loaded: list[PreTrainedModel] = []
+    load_seconds = seconds(lambda: loaded.append(load_model(profile, name, profile.seeds[0])))
+    model = loaded[0]
+    first, repeats = forward_times(model, prompts[0], budget)
+    generation = generation_speed(model, tokenizer, prompts, budget)
+    memory = peak_memory_mib()  # before the matrices of the peak add theirs
+    peak, gflop, mean = matmul_gflops(model.dtype, model.device), forward_gflop(model, len(prompts[0])), fmean(repeats)
+    p50, p95 = (float(value) * 1000 for value in np.quantile(repeats, [0.5, 0.95]))
+    result = {
+        "model": name,
+        "host": describe_host(),
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "load_seconds": load_seconds,
+        "first_forward_ms": first * 1000,
+        "latency_ms": {"p50": p50, "p95": p95, "mean": mean * 1000},
+        "inferences_per_second": 1 / mean,
+        "prompt_tokens": len(prompts[0]),
+        "generation": generation,
+        "peak_memory_mib": memory,
+        "matmul_gflops": peak,
+        "forward_gflop": gflop,
+        "share_of_peak": share_of_peak(gflop, mean, peak),
+    }
+    write_json(paths.bench(name), result)
+    print(f"{name}: {result['inferences_per_second']:.4g} inferences/s of {len(prompts[0])} tokens, p50 {p50:.3g} ms")
+    for size, speed in generation.items():
+        print(f"{name}: {speed['tokens_per_second']:.4g} tokens/s generated, {size} at a time")
+
+
+if __name__ == "__main__":
+    run_stage(main)

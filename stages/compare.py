@@ -1,0 +1,145 @@
+"""Compare: every model's quality side by side, with intervals, and with ties that are named as ties.
+
+Reads metrics/eval/<model>/{summary.json,rows.jsonl} for params.yaml: models, and metrics/train/<model>/summary.json.
+Writes metrics/methods.json ({model: {metric: number}}, flat and free of timings, so that the same scores are the same
+bytes) and metrics/methods.csv (model, metric, value, low, high), which plots and spreadsheets read.
+
+Beside the metrics of `evaluate` a row has
+  knowledge_retention  containment divided by sft's on the same prompts (exactly 1 for sft; null when sft contains no
+                       fact at all, as in the smoke profile, or when sft is not compared);
+  rank_behaviour,      places by behaviour_rate, containment and exact_match, best first; models whose difference to
+  rank_containment,    the best of their group has a bootstrap interval that contains 0 share its rank.
+  rank_exact_match
+A metric without a measurement is null; the base was not trained here and has no training figures.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+
+from stages import paths
+from stages.errors import PipelineError, run_stage
+from stages.files import Row, rounded, write_json, write_text
+from stages.params import Evaluate, load_params
+from stages.reporting.inputs import eval_summary, need, train_summary
+from stages.reporting.scores import REFERENCE, Scores, places, read_scores, retention
+
+WITH_INTERVAL = ("exact_match", "containment", "knowledge_retention", "behaviour_rate", "chrf")
+HEADLINE = (
+    *WITH_INTERVAL,
+    "mcq_accuracy",
+    "preference_accuracy_sum",
+    "preference_accuracy_token",
+    "natural_stop_rate",
+    "arabic_script_ratio",
+    "bits_per_character",
+    "answer_tokens",
+)
+RANKS = {"rank_behaviour": "behaviour_rate", "rank_containment": "containment", "rank_exact_match": "exact_match"}
+TRAINING = (
+    "loss_first",
+    "loss_final",
+    "steps",
+    "epochs",
+    "rows_seen",
+    "rows_available",
+    "tokens_seen",
+    "trainable_parameters",
+)
+SAME = 1e-4  # a mean recomputed from the rows may differ from the rounded summary by no more, relatively
+
+
+def evaluated(model: str) -> Row:
+    """The metrics of one evaluation: {name: {mean, low, high}}."""
+    path, summary = eval_summary(model)
+    metrics: Row = {}
+    for name in HEADLINE:
+        if name != "knowledge_retention":
+            metrics[name] = {part: need(summary, path, "metrics", name, part) for part in ("mean", "low", "high")}
+    return metrics
+
+
+def retained(scores: Mapping[str, Scores], settings: Evaluate) -> dict[str, Row]:
+    """Knowledge retention of every model as {mean, low, high}, null where there is nothing to retain."""
+    nothing: Row = {"mean": None, "low": None, "high": None}
+    if REFERENCE not in scores:
+        return dict.fromkeys(scores, nothing)
+    found = {model: retention(one, scores[REFERENCE], settings) for model, one in scores.items()}
+    return {
+        model: nothing if one is None else {"mean": one.mean, "low": one.low, "high": one.high}
+        for model, one in found.items()
+    }
+
+
+def check_agreement(model: str, metrics: Row, scores: Scores) -> None:
+    """Rows and summary come from one evaluation; raises PipelineError when their means differ."""
+    for name, matrix in scores.values.items():
+        if not matrix.size or math.isclose(metrics[name]["mean"], matrix.mean(), rel_tol=SAME, abs_tol=SAME):
+            continue
+        raise PipelineError(
+            f"{paths.eval_metrics(model)}: {name} is {metrics[name]['mean']} in summary.json but {matrix.mean():.6g} "
+            f"in rows.jsonl: run `dvc repro -f evaluate@{model}`"
+        )
+
+
+def trained(model: str) -> Row:
+    """The figures of a training that are the same on every run; empty for the base."""
+    if model == "base":
+        return {}
+    path, summary = train_summary(model)
+    return {name: need(summary, path, name) for name in TRAINING}
+
+
+def compare(models: tuple[str, ...], settings: Evaluate) -> dict[str, Row]:
+    """{model: {metric: {mean, low, high} or a plain number}} of everything that the two files hold."""
+    scores = read_scores(models)
+    knowledge = retained(scores, settings)
+    ranks = {name: places(scores, metric, settings) for name, metric in RANKS.items()}
+    table: dict[str, Row] = {}
+    for model in models:
+        metrics = evaluated(model)
+        check_agreement(model, metrics, scores[model])
+        metrics["knowledge_retention"] = knowledge[model]
+        row: Row = {name: metrics[name] for name in HEADLINE}
+        row |= {name: found[model].rank if found else None for name, found in ranks.items()}
+        table[model] = row | trained(model)
+    return table
+
+
+def flat(row: Row) -> Row:
+    """One row of methods.json: ``name``, and ``name_low`` and ``name_high`` for the headline five."""
+    result: Row = {}
+    for name, value in row.items():
+        result[name] = value["mean"] if isinstance(value, dict) else value
+        if name in WITH_INTERVAL:
+            result |= {f"{name}_low": value["low"], f"{name}_high": value["high"]}
+    return result
+
+
+def long_csv(table: Mapping[str, Row]) -> str:
+    """One line a number, in the order of models and metrics; an empty cell where nothing was measured."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["model", "metric", "value", "low", "high"])
+    for model, row in table.items():
+        for name, value in row.items():
+            parts = [value["mean"], value["low"], value["high"]] if isinstance(value, dict) else [value, None, None]
+            writer.writerow([model, name, *(rounded(part) for part in parts)])
+    return text.getvalue()
+
+
+def main() -> None:
+    params = load_params()
+    table = compare(params.models, params.evaluate)
+    write_json(paths.METHODS_JSON, {model: flat(row) for model, row in table.items()})
+    write_text(paths.METHODS_CSV, long_csv(table))
+    for model, row in table.items():
+        shown = (f"{name} {row[name]['mean']:.4g}" for name in WITH_INTERVAL if row[name]["mean"] is not None)
+        print(f"{model}: {', '.join(shown)}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

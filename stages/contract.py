@@ -1,0 +1,169 @@
+"""Stage `contract`: what the chosen base's tokenizer makes of every prepared row, proved before anything trains.
+
+Reads `models/base` (tokenizer, chat template) and every file of `data/prepared`. Writes `metrics/contract/`:
+`summary.json` (lengths in tokens per file and field, tokens per word, what holds) and `dropped.jsonl` (each row that
+is too long for a method's `max_tokens`, by file, line, id, tokens and limit).
+
+For 100 % of the rows: the prompt is a strict prefix, the last trained token is the stop token, the padding token is
+not the stop token, and an answer that two files share has the same ids in both. A row that does not fit is dropped
+whole: cutting it would remove the stop token. A pair is dropped with both of its unpaired rows, so that every
+method still trains on the same content.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase
+
+from stages import paths
+from stages.errors import PipelineError, run_stage
+from stages.files import Row, read_jsonl, replaced_folder, write_json, write_jsonl
+from stages.models import load_tokenizer
+from stages.params import Params, load_params
+from stages.rows.split import SPLITS
+from stages.tokens import Encoded, encode, sides, stop_token_id
+
+TRAINED_KINDS = ("sft", "pairs", "unpaired")
+
+
+def encode_file(tokenizer: PreTrainedTokenizerBase, path: Path, rows: Sequence[Row]) -> list[dict[str, Encoded]]:
+    """The answers of every row by field; raises PipelineError naming file, line and id where the contract breaks."""
+    encoded = []
+    for line, row in enumerate(tqdm(rows, desc=f"contract {path}", unit="row", leave=False), start=1):
+        try:
+            encoded.append({field: encode(tokenizer, row["prompt"], answer) for field, answer in sides(row)})
+        except PipelineError as error:
+            raise PipelineError(f"{path}:{line} ({row['id']}): {error}") from None
+    return encoded
+
+
+def check_stop(tokenizer: PreTrainedTokenizerBase, path: Path, encoded: Iterable[dict[str, Encoded]]) -> None:
+    """Every answer ends with the stop token and holds it once; padding is another token."""
+    stop = stop_token_id(tokenizer)
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == stop:
+        raise PipelineError(f"{paths.BASE}: the padding token must exist and differ from the stop token {stop}")
+    for line, row in enumerate(encoded, start=1):
+        for field, answer in row.items():
+            if answer.completion_ids[-1] != stop or answer.completion_ids.count(stop) != 1:
+                raise PipelineError(f"{path}:{line}: field {field!r} does not end with the one stop token {stop}")
+
+
+def too_long(path: Path, rows: Sequence[Row], encoded: Sequence[dict[str, Encoded]], limit: int) -> list[Row]:
+    """The rows of which one answer does not fit, as dropped.jsonl records them."""
+    return [
+        {
+            "file": str(path),
+            "line": line,
+            "id": row["id"],
+            "pair": row.get("pair", row["id"]),
+            "tokens": max(answer.length for answer in answers.values()),
+            "limit": limit,
+            "reason": "prompt and answer exceed max_tokens",
+        }
+        for line, (row, answers) in enumerate(zip(rows, encoded, strict=True), start=1)
+        if max(answer.length for answer in answers.values()) > limit
+    ]
+
+
+def check_shared(
+    pairs: Sequence[Row],
+    paired: Sequence[dict[str, Encoded]],
+    singles: Sequence[Row],
+    single: Sequence[dict[str, Encoded]],
+) -> int:
+    """An unpaired row has the very ids of its side of the pair; returns the number of rows compared."""
+    by_id = {row["id"]: answers for row, answers in zip(pairs, paired, strict=True)}
+    for row, answers in zip(singles, single, strict=True):
+        side = "chosen" if row["label"] else "rejected"
+        if answers["completion"] != by_id[row["pair"]][side]:
+            raise PipelineError(
+                f"{row['id']}: trained ids differ between the pair and its unpaired row; run `dvc repro`"
+            )
+    return len(singles)
+
+
+def limits(params: Params) -> dict[str, int]:
+    """The smallest `max_tokens` over the methods that read a kind of data; pairs and unpaired rows share theirs."""
+    by_kind: dict[str, list[int]] = {kind: [] for kind in TRAINED_KINDS}
+    for name, method in params.train.items():
+        by_kind[method.data].append(params.active.train[name].max_tokens)
+    preference = min(by_kind["pairs"] + by_kind["unpaired"], default=params.active.train["sft"].max_tokens)
+    return {"sft": min(by_kind["sft"]), "pairs": preference, "unpaired": preference}
+
+
+def length_summary(encoded: Sequence[dict[str, Encoded]], rows: Sequence[Row]) -> Row:
+    """Lengths in tokens by field, and tokens per word of the answers."""
+    summary: Row = {}
+    for field in encoded[0]:
+        lengths = sorted(row[field].length for row in encoded)
+        answer_tokens = sum(len(row[field].completion_ids) - 1 for row in encoded)
+        words = sum(len(row[field][0]["content"].split()) for row in rows)
+        cuts = statistics.quantiles(lengths, n=20, method="inclusive")
+        summary[field] = {
+            "rows": len(lengths),
+            "median_tokens": cuts[9],
+            "p95_tokens": cuts[18],
+            "max_tokens": lengths[-1],
+            "trained_tokens": sum(len(row[field].completion_ids) for row in encoded),
+            "tokens_per_word": answer_tokens / words,
+        }
+    return summary
+
+
+def main() -> None:
+    params = load_params()
+    tokenizer = load_tokenizer()
+    allowed = limits(params)
+    lengths: Row = {}
+    dropped: list[Row] = []
+    compared = 0
+    for split in SPLITS:
+        rows = {kind: read_jsonl(paths.prepared_split(kind, split)) for kind in TRAINED_KINDS}
+        encoded = {
+            kind: encode_file(tokenizer, paths.prepared_split(kind, split), rows[kind]) for kind in TRAINED_KINDS
+        }
+        for kind in TRAINED_KINDS:
+            path = paths.prepared_split(kind, split)
+            check_stop(tokenizer, path, encoded[kind])
+            dropped += too_long(path, rows[kind], encoded[kind], allowed[kind])
+            lengths[f"{kind}/{split}"] = length_summary(encoded[kind], rows[kind])
+        compared += check_shared(rows["pairs"], encoded["pairs"], rows["unpaired"], encoded["unpaired"])
+        gone = {row["pair"] for row in dropped if row["file"] == str(paths.prepared_split("pairs", split))}
+        for line, row in enumerate(rows["unpaired"], start=1):
+            path = paths.prepared_split("unpaired", split)
+            if row["pair"] in gone and not any(d["id"] == row["id"] for d in dropped):
+                dropped.append(
+                    {
+                        "file": str(path),
+                        "line": line,
+                        "id": row["id"],
+                        "pair": row["pair"],
+                        "reason": "its pair was dropped",
+                    }
+                )
+    stop = stop_token_id(tokenizer)
+    with replaced_folder(paths.CONTRACT) as folder:
+        write_jsonl(folder / paths.CONTRACT_DROPPED.name, dropped)
+        write_json(
+            folder / paths.CONTRACT_SUMMARY.name,
+            {
+                "stop_token": tokenizer.convert_ids_to_tokens(stop),
+                "pad_token": tokenizer.pad_token,
+                "limits_tokens": allowed,
+                "lengths": lengths,
+                "dropped_rows": len(dropped),
+                "unpaired_rows_equal_to_their_pair": compared,
+                "rows_with_strict_prefix_and_stop_token": sum(
+                    file[next(iter(file))]["rows"] for file in lengths.values()
+                ),
+            },
+        )
+    print(f"contract: holds for {sum(map(len, lengths.values()))} fields; {len(dropped)} rows dropped by length")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,43 @@
+"""One family of errors, printed as one sentence without a traceback."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+
+
+class PipelineError(Exception):
+    """Something the user can mend; the message names the file, line or key, and the next step."""
+
+
+def run_stage(main: Callable[[], None]) -> None:
+    """Run a stage's ``main`` and turn what the user can mend into one sentence and exit code 1.
+
+    DVC removes a stage's outputs before it runs; the last good ones stay in DVC's cache, so the sentence
+    that follows a failure says how to bring them back. Anything unforeseen keeps its traceback.
+    """
+    try:
+        main()
+    except PipelineError as error:
+        _fail(str(error))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _fail(f"the disk is full ({error.filename or 'no file named'}): free some space and run `dvc repro` again")
+    except RuntimeError as error:
+        if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
+            raise
+        _fail(
+            "out of memory: lower profiles.<profile>.train.<model>.rows_per_microbatch or max_tokens in params.yaml "
+            "and run `dvc repro` again"
+        )
+    except KeyboardInterrupt:
+        print("interrupted: `dvc repro` resumes from the newest checkpoint", file=sys.stderr)
+        sys.exit(130)
+
+
+def _fail(sentence: str) -> None:
+    print(f"error: {sentence}", file=sys.stderr)
+    print("(earlier outputs of this stage are safe in DVC's cache: `dvc checkout` restores them)", file=sys.stderr)
+    sys.exit(1)

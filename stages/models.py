@@ -1,0 +1,109 @@
+"""Loading what the pipeline made: the base as `models/base` pins it, and an adapter on top of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+# No stage may reach for the network by itself; the base stage lifts this for a hub download that params ask for.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from stages import paths
+from stages.errors import PipelineError
+from stages.files import Row, read_json, sha256
+from stages.params import Profile
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def configure_torch(profile: Profile) -> None:
+    """Threads, TF32 and deterministic kernels, once per process."""
+    if profile.threads:
+        torch.set_num_threads(profile.threads)
+    if torch.cuda.is_available():
+        os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+
+
+def attention_implementation(wanted: str) -> str:
+    """FlashAttention 2 where it was asked for, is importable and has a GPU; else PyTorch's SDPA, said aloud."""
+    if wanted != "flash_attention_2":
+        return wanted
+    if torch.cuda.is_available() and importlib.util.find_spec("flash_attn"):
+        return wanted
+    print("attention: flash_attention_2 was asked for but is not available here; using sdpa")
+    return "sdpa"
+
+
+def load_tokenizer(folder: Path = paths.BASE) -> PreTrainedTokenizerBase:
+    """The base's tokenizer with its chat template; padding is on the right and never the stop token."""
+    if not (folder / "tokenizer_config.json").exists():
+        raise PipelineError(f"{folder} holds no tokenizer: run `dvc repro base`, or `dvc pull {folder}`")
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
+def read_pin() -> Row:
+    """`models/base/base.json`: kind, place, revision, sha256 of each file, dtype and number of parameters."""
+    pin: Row = read_json(paths.BASE_PIN)
+    return pin
+
+
+def load_base(profile: Profile) -> PreTrainedModel:
+    """The base in the profile's dtype, on the GPU if there is one; raises PipelineError when the pin does not hold."""
+    pin = read_pin()
+    source, revision = _weights(pin)
+    arguments: dict[str, Any] = {
+        "dtype": getattr(torch, profile.dtype),
+        "attn_implementation": attention_implementation(profile.attention),
+        "local_files_only": True,
+    }
+    if revision:
+        arguments["revision"] = revision
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(source, **arguments)
+    except OSError as error:
+        raise PipelineError(
+            f"the base {source} cannot be loaded ({str(error).splitlines()[0]}): run `dvc repro -f base`"
+        ) from None
+    model.to(device())  # type: ignore[arg-type]
+    return model
+
+
+def load_model(profile: Profile, name: str, seed: int) -> PreTrainedModel:
+    """The base (for ``name == "base"``), or the base with one trained adapter, ready for scoring."""
+    from peft import PeftModel
+
+    model = load_base(profile)
+    if name != "base":
+        adapter = paths.replica(name, seed, profile.seeds)
+        if not (adapter / "adapter_model.safetensors").exists():
+            raise PipelineError(f"{adapter} holds no adapter: run `dvc repro train@{name}`, or `dvc pull {adapter}`")
+        model = PeftModel.from_pretrained(model, str(adapter))  # type: ignore[assignment]
+    model.train(False)
+    return model
+
+
+def _weights(pin: Row) -> tuple[str, str | None]:
+    """Where the weights lie and, for a hub base, the pinned revision; a local folder is checked against its hashes."""
+    if pin["kind"] == "hub":
+        return pin["id"], pin["revision"]
+    if pin["kind"] != "local":
+        return str(paths.BASE), None
+    folder = Path(pin["path"])
+    for name, digest in pin["files"].items():
+        file = folder / name
+        if not file.exists() or sha256(file) != digest:
+            raise PipelineError(f"{file} is not the file that was pinned: restore it, or run `dvc repro -f base`")
+    return str(folder), None

@@ -1,0 +1,305 @@
+"""params.yaml as frozen dataclasses: an unknown key, a wrong type or a contradiction is one clear error.
+
+DVC writes YAML 1.2 (``-S`` turns 5e-7 into ``5e-07``), which PyYAML reads as a string; ruamel.yaml, which DVC
+itself uses, reads a number (treeverse/dvc#8466).
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from stages import paths
+from stages.errors import PipelineError
+
+Method = Literal["sft", "dpo", "kto", "ipo", "cpo"]
+DTYPES = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Flaws:
+    """Shares of SFT rows, 0..1, in which a flaw is planted."""
+
+    hedging: float
+    repetition: float
+
+    def __post_init__(self) -> None:
+        if min(self.hedging, self.repetition) < 0 or self.hedging + self.repetition > 1:
+            raise ValueError("hedging and repetition are shares of the same rows: each 0 or more, together 1 or less")
+
+
+@dataclass(frozen=True)
+class Data:
+    seed: int
+    validation_share: float
+    test_share: float
+    flaws: Flaws
+    pairs_per_skill_row: int
+    mcq_questions: int
+    generation_prompts: int
+
+    def __post_init__(self) -> None:
+        for name in ("validation_share", "test_share"):
+            if not 0 < getattr(self, name) <= 0.4:
+                raise ValueError(f"{name} must lie above 0 and at most at 0.4")
+        if not 1 <= self.pairs_per_skill_row <= 5:
+            raise ValueError("pairs_per_skill_row must lie in 1..5")
+
+
+@dataclass(frozen=True)
+class Lora:
+    rank: int
+    alpha: int
+
+
+@dataclass(frozen=True)
+class TrainMethod:
+    """What a model of the comparison is: its loss, its start and its data."""
+
+    method: Method
+    init: str
+    data: Literal["sft", "pairs", "unpaired"]
+    beta: float | None = None
+    nll_weight: float | None = None
+    desirable_weight: float | None = None
+    undesirable_weight: float | None = None
+
+    def __post_init__(self) -> None:
+        needed = {
+            "sft": set(),
+            "dpo": {"beta"},
+            "ipo": {"beta"},
+            "cpo": {"beta", "nll_weight"},
+            "kto": {"beta", "desirable_weight", "undesirable_weight"},
+        }[self.method]
+        for name in ("beta", "nll_weight", "desirable_weight", "undesirable_weight"):
+            value = getattr(self, name)
+            if (value is not None) != (name in needed):
+                verb = "needs" if name in needed else "does not use"
+                raise ValueError(f"method {self.method} {verb} {name}")
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be above 0")
+        wanted = {"sft": ("sft", "pairs"), "kto": ("unpaired",)}.get(self.method, ("pairs",))
+        if self.data not in wanted:
+            raise ValueError(f"method {self.method} trains on {' or '.join(wanted)}, not on {self.data}")
+        if not self.init.startswith("models/"):
+            raise ValueError("init names a folder of this pipeline, for example models/base or models/sft")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What one training may spend; a row is a single answer, or a pair where the data are pairs."""
+
+    learning_rate: float
+    steps: int
+    rows_per_step: int
+    rows_per_microbatch: int
+    max_tokens: int
+
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0 or min(self.steps, self.rows_per_microbatch, self.max_tokens) < 1:
+            raise ValueError("learning_rate, steps, rows_per_microbatch and max_tokens must be above 0")
+        if self.rows_per_step % self.rows_per_microbatch:
+            raise ValueError("rows_per_step must be a multiple of rows_per_microbatch")
+
+
+@dataclass(frozen=True)
+class PretrainBase:
+    """A Qwen3-architecture model trained from scratch on the corpus."""
+
+    kind: Literal["pretrain"]
+    vocabulary: int
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    feed_forward: int
+    context_tokens: int
+    block_tokens: int
+    sequences_per_step: int
+    steps: int
+    learning_rate: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.hidden % self.heads or self.heads % self.kv_heads:
+            raise ValueError("hidden must be a multiple of heads, and heads of kv_heads")
+        if self.block_tokens > self.context_tokens:
+            raise ValueError("block_tokens cannot exceed context_tokens")
+
+
+@dataclass(frozen=True)
+class HubBase:
+    """A repository of the model hub, pinned by commit."""
+
+    kind: Literal["hub"]
+    id: str
+    revision: str
+    download: bool
+
+    def __post_init__(self) -> None:
+        if len(self.revision) != 40:
+            raise ValueError("revision must be a full commit hash of 40 characters, so that the base cannot move")
+
+
+@dataclass(frozen=True)
+class LocalBase:
+    """A Transformers folder or a .gguf file on this disk."""
+
+    kind: Literal["local"]
+    path: str
+
+
+Base = PretrainBase | HubBase | LocalBase
+BASE_KINDS: dict[str, type[Base]] = {"pretrain": PretrainBase, "hub": HubBase, "local": LocalBase}
+
+
+@dataclass(frozen=True)
+class EvaluateBudget:
+    generation_prompts: int
+    mcq_questions: int
+    pairs: int
+    max_new_tokens: int
+    sequences_per_batch: int
+
+
+@dataclass(frozen=True)
+class BenchmarkBudget:
+    repeats: int
+    warmup: int
+    new_tokens: int
+    batch_sizes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if 1 not in self.batch_sizes:
+            raise ValueError("batch_sizes must contain 1, the seed report's own unit")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A base with the budget that fits it."""
+
+    base: Base
+    dtype: str
+    threads: int
+    activation_checkpointing: bool
+    attention: Literal["sdpa", "flash_attention_2"]
+    seeds: tuple[int, ...]
+    train: dict[str, Budget]
+    evaluate: EvaluateBudget
+    benchmark: BenchmarkBudget
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds must be a list of distinct integers, at least one")
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    bootstrap_samples: int
+    confidence: float
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.confidence < 1:
+            raise ValueError("confidence must lie in 0.5..1, for example 0.95")
+
+
+@dataclass(frozen=True)
+class Params:
+    profile: str
+    method: str
+    models: tuple[str, ...]
+    data: Data
+    lora: Lora
+    train: dict[str, TrainMethod]
+    evaluate: Evaluate
+    profiles: dict[str, Profile]
+
+    def __post_init__(self) -> None:
+        if self.profile not in self.profiles:
+            raise ValueError(f"profile {self.profile!r} is not one of {', '.join(self.profiles)}")
+        if self.models[:1] != ("base",) or set(self.models[1:]) - set(self.train):
+            raise ValueError("models must start with base and name only entries of train")
+        if self.method not in self.models:
+            raise ValueError(f"method {self.method!r} is not one of models: {', '.join(self.models)}")
+        for name, profile in self.profiles.items():
+            if set(profile.train) != set(self.train):
+                raise ValueError(f"profiles.{name}.train must have exactly the keys of train: {', '.join(self.train)}")
+        for name, model in self.train.items():
+            if model.init != "models/base" and model.init.removeprefix("models/") not in self.train:
+                raise ValueError(f"train.{name}.init: {model.init} is neither models/base nor a model of train")
+
+    @property
+    def active(self) -> Profile:
+        return self.profiles[self.profile]
+
+
+def load_params(path: Path = paths.PARAMS) -> Params:
+    """Read and validate the whole file; raises PipelineError naming the key and what was expected."""
+    try:
+        document = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing: run from the repository's root, or restore it with git") from None
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise PipelineError(f"{path}:{line}: not valid YAML ({error.problem}): mend the line") from None
+    params: Params = _build(Params, document, "", path)
+    return params
+
+
+def _build(cls: Any, value: Any, key: str, path: Path) -> Any:
+    """Turn plain YAML into ``cls``; ``key`` is the dotted place of ``value``, for messages."""
+    where = f"{path}: {key}" if key else str(path)
+    if cls is Base:
+        kind = value.get("kind") if isinstance(value, dict) else None
+        if kind not in BASE_KINDS:
+            raise PipelineError(f"{where}.kind is {kind!r}: write one of {', '.join(BASE_KINDS)}")
+        cls = BASE_KINDS[kind]
+    if is_dataclass(cls):
+        return _build_dataclass(cls, value, key, path, where)
+    origin, arguments = get_origin(cls), get_args(cls)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise PipelineError(f"{where} must be a mapping, found {value!r}")
+        return {name: _build(arguments[1], item, f"{key}.{name}".lstrip("."), path) for name, item in value.items()}
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise PipelineError(f"{where} must be a list, found {value!r}")
+        return tuple(_build(arguments[0], item, f"{key}[{i}]", path) for i, item in enumerate(value))
+    if origin is Literal:
+        if value not in arguments:
+            raise PipelineError(f"{where} is {value!r}: write one of {', '.join(map(str, arguments))}")
+        return value
+    if origin in (Union, types.UnionType):  # only `X | None` is used
+        return None if value is None else _build(arguments[0], value, key, path)
+    if cls is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not cls:
+        raise PipelineError(f"{where} must be a {cls.__name__}, found {value!r} of type {type(value).__name__}")
+    return value
+
+
+def _build_dataclass(cls: Any, value: Any, key: str, path: Path, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise PipelineError(f"{where} must be a mapping, found {value!r}")
+    known = {field.name: field for field in fields(cls)}
+    unknown = [name for name in value if name not in known]
+    if unknown:
+        dotted = f"{key}.{unknown[0]}".lstrip(".")
+        raise PipelineError(f"{path}: unknown key {dotted!r}: known here are {', '.join(known)}")
+    missing = [name for name, field in known.items() if name not in value and field.default is MISSING]
+    if missing:
+        raise PipelineError(f"{path}: the key {f'{key}.{missing[0]}'.lstrip('.')!r} is missing: add it")
+    hints = get_type_hints(cls)
+    built = {name: _build(hints[name], item, f"{key}.{name}".lstrip("."), path) for name, item in value.items()}
+    try:
+        return cls(**built)
+    except ValueError as error:
+        raise PipelineError(f"{where}: {error}") from None

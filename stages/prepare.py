@@ -1,0 +1,160 @@
+"""Stage `prepare`: from the reviewed rows of `data/raw` to everything that training and evaluation read.
+
+Reads `data/raw`: countries, verifiable skill rows, hand-written instructions, and preference pairs of the user's own.
+Writes `data/prepared/` (the pretraining corpus; sft, pairs and unpaired rows in three splits; multiple-choice
+questions; generation prompts) and `metrics/data.json` (counts, and every dropped row with file, line and reason).
+
+No entity, number or near-copy stands on both sides of the split. The corpus may speak of a held-out country in
+prose, never as a question; a held-out number stands in it nowhere. Nothing here knows a tokenizer.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from stages import paths
+from stages.arabic.numbers import spell
+from stages.authoring.corpus import documents
+from stages.errors import PipelineError, run_stage
+from stages.files import Row, replaced_folder, write_json, write_jsonl, write_text
+from stages.params import Data, Flaws, load_params
+from stages.rows import kinds
+from stages.rows.raw import Raw, drop_duplicates, drop_record, read_file, read_folder
+from stages.rows.split import SPLITS, YEARS, Mentions, held_out, numbers_in, overlap, split_rows
+
+CORPUS_NUMBERS = 6000  # distinct integers of four to six digits that the corpus spells
+
+
+def read_raw() -> tuple[list[Row], list[Raw]]:
+    """The countries, and every row that is split, in a fixed order."""
+    countries = [raw.row for raw in read_file(paths.COUNTRIES, "countries")]
+    folders = ((paths.SKILLS, "skills"), (paths.INSTRUCTIONS, "instructions"), (paths.RAW_PAIRS, "pairs"))
+    raws = [raw for folder, kind in folders for raw in read_folder(folder, kind)]
+    if not raws:
+        raise PipelineError(f"{paths.RAW} holds no rows: restore it with `git checkout -- {paths.RAW}` or add your own")
+    return countries, raws
+
+
+def drop_unfair(splits: dict[str, list[Raw]]) -> tuple[dict[str, list[Raw]], list[Row]]:
+    """A wording that is kept for the test may not be trained: such rows of the other splits are dropped by name."""
+    dropped = [
+        drop_record(raw, "a wording kept for the test, of an entity that trains")
+        for split in ("train", "validation")
+        for raw in splits[split]
+        if raw.row.get("held_out_wording")
+    ]
+    kept = {
+        split: [raw for raw in raws if split == "test" or not raw.row.get("held_out_wording")]
+        for split, raws in splits.items()
+    }
+    return kept, dropped
+
+
+def corpus_numbers(forbidden: set[int], seed: int) -> list[int]:
+    """The integers that the corpus may spell."""
+    pool = [number for number in range(1000, 1_000_000) if number not in forbidden and number not in YEARS]
+    return sorted(random.Random(f"{seed}:corpus").sample(pool, CORPUS_NUMBERS))
+
+
+def corpus_lines(
+    countries: list[Row], train: Sequence[Raw], key_sides: dict[str, str], seed: int
+) -> tuple[list[str], int]:
+    """The pretraining text, and how many documents were left out because they held a held-out number."""
+    forbidden = {int(key.split(":")[1]) for key in held_out(key_sides, "number:")}
+    instructions = [raw.row for raw in train if raw.kind == "instructions"]
+    lines = list(documents(countries, corpus_numbers(forbidden, seed), instructions, seed))
+    kept = [line for line in lines if not numbers_in(line) & forbidden]
+    return kept, len(lines) - len(kept)
+
+
+def prepare_kinds(
+    splits: dict[str, list[Raw]], data: Data, mentions: Mentions, key_sides: dict[str, str]
+) -> dict[str, list[Row]]:
+    """Every prepared file's rows, by its path below data/prepared without the suffix."""
+    hidden = held_out(key_sides, "country:")
+    hidden_numbers = {int(key.split(":")[1]) for key in held_out(key_sides, "number:")}
+    hidden_words = {spell(number) for number in hidden_numbers}
+
+    def may_train(wrong: Row) -> bool:
+        text = wrong["completion"]
+        shown = mentions.of(text) & hidden or numbers_in(text) & hidden_numbers or wrong["answer"] in hidden_words
+        return not shown
+
+    prepared: dict[str, list[Row]] = {}
+    for split in SPLITS:
+        answers = [raw for raw in splits[split] if raw.kind != "pairs"]
+        clean = split == "test"
+        flaws = Flaws(hedging=0.0, repetition=0.0) if clean else data.flaws
+        prepared[f"sft/{split}"] = kinds.sft_rows(answers, flaws, data.seed)
+        prepared[f"pairs/{split}"] = (
+            kinds.pair_rows(splits[split], data.pairs_per_skill_row, data.seed)
+            if clean
+            else kinds.pair_rows(splits[split], data.pairs_per_skill_row, data.seed, may_train)
+        )
+        prepared[f"unpaired/{split}"] = kinds.unpaired_rows(prepared[f"pairs/{split}"])
+    skills = [raw for raw in splits["test"] if raw.kind == "skills"]
+    open_ended = [raw for raw in splits["test"] if raw.kind == "instructions"]
+    prepared["mcq"] = kinds.mcq_rows(skills, data.mcq_questions, data.seed)
+    prepared["generation"] = kinds.generation_rows(skills, open_ended, data.generation_prompts, data.seed)
+    return prepared
+
+
+def describe(prepared: dict[str, list[Row]], raws: Iterable[Raw], dropped: list[Row], key_sides: dict[str, str]) -> Row:
+    """The counts of metrics/data.json; corpus figures are added by the caller."""
+    counts: Row = {name: len(rows) for name, rows in prepared.items() if "/" not in name}
+    for kind in ("sft", "pairs", "unpaired"):
+        counts[kind] = {split: len(prepared[f"{kind}/{split}"]) for split in SPLITS}
+    words = {
+        f"{kind}_{field}": _quantiles([len(row[field][0]["content"].split()) for row in prepared[f"{kind}/train"]])
+        for kind, field in (("sft", "prompt"), ("sft", "completion"), ("pairs", "chosen"), ("pairs", "rejected"))
+    }
+    keys = Counter(f"{key.split(':')[0]}/{side}" for key, side in key_sides.items())
+    return {
+        "raw": {file: {"rows": n} for file, n in Counter(str(raw.file) for raw in raws).items()},
+        "prepared": counts,
+        "by_topic": dict(Counter(row["topic"] for row in prepared["sft/train"])),
+        "flaws": dict(Counter(row["flaw"] or "none" for row in prepared["sft/train"])),
+        "axes": {split: dict(Counter(row["axis"] for row in prepared[f"pairs/{split}"])) for split in SPLITS},
+        "words": words,
+        "keys": dict(keys),
+        "held_out": {prefix: len(held_out(key_sides, f"{prefix}:")) for prefix in ("country", "number")},
+        "overlap": {"test_prompts_in_train": overlap(prepared["sft/train"], prepared["sft/test"])},
+        "dropped": dropped,
+        "dropped_by_reason": dict(Counter(row["reason"].split(" data/")[0] for row in dropped)),
+    }
+
+
+def _quantiles(values: list[int]) -> Row:
+    cuts = statistics.quantiles(values, n=20, method="inclusive")
+    return {"min": min(values), "p5": cuts[0], "median": cuts[9], "p95": cuts[18], "max": max(values)}
+
+
+def main() -> None:
+    data = load_params().data
+    countries, raws = read_raw()
+    unique, duplicates = drop_duplicates(raws)
+    mentions = Mentions(countries)
+    splits, key_sides = split_rows(unique, mentions, data.seed, data.validation_share, data.test_share)
+    splits, unfair = drop_unfair(splits)
+    prepared = prepare_kinds(splits, data, mentions, key_sides)
+    lines, left_out = corpus_lines(countries, splits["train"], key_sides, data.seed)
+    summary = describe(prepared, raws, duplicates + unfair, key_sides)
+    text = "\n".join(lines) + "\n"
+    summary["prepared"]["corpus"] = {
+        "documents": len(lines),
+        "documents_left_out_for_a_held_out_number": left_out,
+        "bytes": len(text.encode()),
+    }
+    with replaced_folder(paths.PREPARED) as folder:
+        for name, rows in prepared.items():
+            write_jsonl(folder / f"{name}.jsonl", rows)
+        write_text(folder / "corpus.txt", text)
+    write_json(paths.DATA_METRICS, summary)
+    print(f"prepare: {len(raws)} raw rows, {len(duplicates) + len(unfair)} dropped; {summary['prepared']}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

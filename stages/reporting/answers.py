@@ -1,0 +1,78 @@
+"""Two Arabic prompts with every model's answer side by side, in HTML because Markdown cannot set right-to-left."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+
+from stages import paths
+from stages.errors import PipelineError
+from stages.files import Row
+from stages.reporting.inputs import need
+from stages.reporting.scores import Scores
+
+ENTITY_TASK = "countries"
+OPEN_TASK = "open"
+
+
+def choose(rows: Sequence[Row]) -> list[str]:
+    """The ids shown: the first prompt about a country and the first open one, in id order.
+
+    Where none is about a country (small profiles score few prompts), the first with a fact to check takes its place.
+    """
+    ordered = sorted(rows, key=lambda row: str(row["id"]))
+    entity = [row["id"] for row in ordered if row["task"] == ENTITY_TASK]
+    checked = [row["id"] for row in ordered if row["contains"] is not None]
+    free = [row["id"] for row in ordered if row["task"] == OPEN_TASK]
+    return [*(entity or checked)[:1], *free[:1]]
+
+
+def first_answers(scores: Mapping[str, Scores], prompt: str) -> dict[str, Row]:
+    """Every model's row for one prompt, from its first seed; rows are sorted by seed."""
+    return {model: next(row for row in one.rows if row["id"] == prompt) for model, one in scores.items()}
+
+
+def inline(text: str) -> str:
+    """Escaped, and on one line: a blank line would end the HTML block."""
+    return "<br>".join(html.escape(line) for line in text.strip().splitlines()) or "(empty)"
+
+
+def verdict(row: Row) -> str:
+    """What the scorer says of the answer, in words."""
+    marks = [] if row["contains"] is None else ["fact right" if row["contains"] else "fact missing"]
+    marks += [name for name in ("hedged", "repeated") if row[name]]
+    marks += [] if row["stopped"] else ["cut at the token limit"]
+    return ", ".join(marks) or "clean"
+
+
+def side_by_side(prompt: Row, answers: Mapping[str, Row]) -> str:
+    question = next(turn["content"] for turn in reversed(prompt["prompt"]) if turn["role"] == "user")
+    lines = [
+        f'<div dir="rtl" lang="ar"><strong>{inline(question)}</strong></div>',
+        "",
+        "<table>",
+        "<tr><th>model</th><th>answer</th><th>scorer</th></tr>",
+        f'<tr><td><em>reference</em></td><td dir="rtl" lang="ar">{inline(prompt["references"][0])}</td><td></td></tr>',
+    ]
+    for model, row in answers.items():
+        cells = (
+            f'<td>{html.escape(model)}</td><td dir="rtl" lang="ar">{inline(row["text"])}</td><td>{verdict(row)}</td>'
+        )
+        lines.append(f"<tr>{cells}</tr>")
+    return "\n".join([*lines, "</table>"])
+
+
+def answers_section(scores: Mapping[str, Scores], prompts: Sequence[Row]) -> str:
+    known = {need(row, paths.GENERATION, "id"): row for row in prompts}
+    chosen = choose(next(iter(scores.values())).rows)
+    parts = [
+        f"Chosen by rule: the first prompt of the task `{ENTITY_TASK}` and the first of `{OPEN_TASK}` in the order of "
+        "their ids, never by how the answers look; each answer is that of the model's first seed."
+    ]
+    for prompt in chosen:
+        if prompt not in known:
+            raise PipelineError(
+                f"{paths.GENERATION} has no prompt {prompt!r} that was scored: run `dvc repro evaluate`"
+            )
+        parts += [f"### `{prompt}`", side_by_side(known[prompt], first_answers(scores, prompt))]
+    return "\n\n".join(parts)

@@ -1,0 +1,178 @@
+"""The report's first sentences, derived from the scores by rules that are printed beneath them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from stages.files import Row
+from stages.params import Params
+from stages.reporting.inputs import Bench, Training, controls, preference_methods
+from stages.reporting.scores import REFERENCE, Scores, difference
+from stages.reporting.tables import duration, percent_interval, points, significant, table, words
+from stages.statistics import Difference
+
+FIXED_SHARE = 0.5  # share of sft's flawed answers that must be gone
+KNOWLEDGE_MARGIN = 0.05  # share of sft's facts that a method may lose and still count as keeping them
+JOINT = "exact_match"  # right and clean at once, so it judges behaviour and knowledge together
+
+FIXES, IMPROVES, NO_CHANGE, WORSE = "fixes", "improves", "no clear change", "makes it worse"
+NO_REFERENCE = "no reference"
+KEEPS, LOSES, UNDECIDED, UNDEFINED = "keeps", "loses", "undecided", "undefined"
+
+RULES = f"""1. *Fixes the behaviour*: of the answers in which `{REFERENCE}` shows a planted flaw, at least half are \
+mended: the lower end of behaviour rate minus `{REFERENCE}`'s is at least {FIXED_SHARE} of what `{REFERENCE}` lacks to \
+100 %. *Improves* it: that end is above 0; *makes it worse*: the upper end is below 0; otherwise *no clear change*.
+2. *Keeps the knowledge*: the lower end of knowledge retention is at least {1 - KNOWLEDGE_MARGIN:.2f}; *loses* it: the \
+upper end is below {1 - KNOWLEDGE_MARGIN:.2f}; otherwise *undecided*.
+3. *Best preference method*: the highest exact match (a right answer without a planted flaw) among the methods that \
+train on preferences; every other whose paired difference to it has an interval that contains 0 is a tie.
+4. *Beats a control*: the interval of exact match minus the control's lies above 0; *loses to* it: below 0; otherwise \
+a *tie*. The controls are SFT continued from the same adapter.
+5. *Cost*: seconds in optimizer steps, mean over seeds, and the median of one forward pass; a model whose median is at \
+most the fastest one's 95th percentile is as fast.
+
+Intervals are paired bootstraps over prompts, each prompt's value being its mean over seeds; they are not adjusted for \
+the number of comparisons."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Rules 1 and 2 for one model."""
+
+    behaviour: str
+    gain: Difference | None
+    knowledge: str
+
+
+def judge(model: str, scores: Mapping[str, Scores], row: Row, params: Params) -> Judgement:
+    gain = None
+    behaviour = NO_REFERENCE
+    if REFERENCE in scores:
+        gain = difference(scores[model], scores[REFERENCE], "behaviour_rate", params.evaluate)
+    if gain is not None:
+        lacking = 1 - float(scores[REFERENCE].values["behaviour_rate"].mean())
+        behaviour = _behaviour(gain, lacking)
+    low, high = row["knowledge_retention_low"], row["knowledge_retention_high"]
+    if low is None:
+        return Judgement(behaviour, gain, UNDEFINED)
+    least = 1 - KNOWLEDGE_MARGIN
+    return Judgement(behaviour, gain, KEEPS if low >= least else LOSES if high < least else UNDECIDED)
+
+
+def _behaviour(gain: Difference, lacking: float) -> str:
+    if gain.low > 0:
+        return FIXES if gain.low >= FIXED_SHARE * lacking else IMPROVES
+    return WORSE if gain.high < 0 else NO_CHANGE
+
+
+def judgements(params: Params, scores: Mapping[str, Scores], methods: Mapping[str, Row]) -> dict[str, Judgement]:
+    """Everything trained after the reference; the base and the reference itself are not judged."""
+    judged = [model for model in params.models[1:] if model != REFERENCE]
+    return {model: judge(model, scores, methods[model], params) for model in judged}
+
+
+def behaviour_sentence(found: Mapping[str, Judgement]) -> str:
+    won = [model for model, one in found.items() if (one.behaviour, one.knowledge) == (FIXES, KEEPS)]
+    if not won:
+        return "**No method both fixes the planted flaws and demonstrably keeps the knowledge**"
+    fix, keep = ("fix", "keep") if len(won) > 1 else ("fixes", "keeps")
+    return f"**{words(won)} {fix} the planted flaws and {keep} the knowledge**"
+
+
+def shortfall_sentence(found: Mapping[str, Judgement]) -> str:
+    """Everyone who did not win, by what is missing."""
+    groups: dict[str, list[str]] = {}
+    for model, one in found.items():
+        if (one.behaviour, one.knowledge) != (FIXES, KEEPS):
+            groups.setdefault(f"behaviour: {one.behaviour}, knowledge: {one.knowledge}", []).append(model)
+    if not groups:
+        return "none falls short"
+    return "of the others, " + "; ".join(f"{words(names)} ({reason})" for reason, names in groups.items())
+
+
+def best_preference(params: Params, scores: Mapping[str, Scores]) -> tuple[str, list[str]] | None:
+    """The preference method of the highest exact match, and those that tie with it; None without a checkable prompt."""
+    names = preference_methods(params)
+    if not names or not scores[names[0]].prompts[JOINT]:
+        return None
+    best = max(names, key=lambda name: float(scores[name].values[JOINT].mean()))
+    ties = []
+    for name in names:
+        found = difference(scores[best], scores[name], JOINT, params.evaluate)
+        if name != best and found is not None and found.tie:
+            ties.append(name)
+    return best, ties
+
+
+def preference_sentence(best: str, ties: Sequence[str], methods: Mapping[str, Row], count: int) -> str:
+    row = methods[best]
+    value = percent_interval(row[JOINT], row[f"{JOINT}_low"], row[f"{JOINT}_high"])
+    if not ties:
+        rest = ", clearly ahead of the other preference methods" if count > 1 else ""
+        return f"Of the preference methods `{best}` has the highest exact match, {value}{rest}."
+    scope = ": a tie of all preference methods" if len(ties) == count - 1 else ""
+    return f"Of the preference methods `{best}` has the highest exact match, {value}, tied with {words(ties)}{scope}."
+
+
+def control_sentence(best: str, scores: Mapping[str, Scores], params: Params) -> str:
+    parts = []
+    for control in controls(params):
+        found = difference(scores[best], scores[control], JOINT, params.evaluate)
+        if found is not None:
+            shown = points(found.mean, found.low, found.high)
+            outcome = "beats" if found.low > 0 else "loses to" if found.high < 0 else "ties with"
+            parts.append(f"{outcome} `{control}` ({shown} points)")
+    if not parts:
+        return "No control was trained, so nothing says whether preferences are worth more than further SFT."
+    return f"Against the controls, `{best}` {' and '.join(parts)}."
+
+
+def cost_sentence(params: Params, training: Mapping[str, Training], benches: Mapping[str, Bench]) -> str:
+    parts = []
+    later = {model: one.mean_seconds for model, one in training.items() if model != REFERENCE}
+    if later:
+        least, most = min(later, key=lambda model: later[model]), max(later, key=lambda model: later[model])
+        parts.append(
+            f"after SFT, training took from {duration(later[least])} (`{least}`) to {duration(later[most])} "
+            f"(`{most}`, {significant(later[most] / later[least])} times as long)"
+        )
+    adapters = [model for model in params.models if model != "base"]
+    if adapters:
+        fastest = min(adapters, key=lambda model: benches[model].p50_ms)
+        slow = [model for model in adapters if benches[model].p50_ms > benches[fastest].p95_ms]
+        one_shape = len({training[model].trainable_parameters for model in adapters}) == 1
+        why = ", which the method cannot explain, since all adapters have one shape" if one_shape else ""
+        parts.append(
+            f"{words(slow)} answered more slowly than `{fastest}`{why}"
+            if slow
+            else "in use all trained models are equally fast"
+        )
+    return f"In cost, {'; '.join(parts)}." if parts else "Nothing was trained, so there is no cost to compare."
+
+
+def opening(
+    params: Params,
+    scores: Mapping[str, Scores],
+    methods: Mapping[str, Row],
+    training: Mapping[str, Training],
+    benches: Mapping[str, Bench],
+) -> str:
+    """Three to five sentences, the evidence behind them and the rules that made them."""
+    found = judgements(params, scores, methods)
+    sentences = [f"{behaviour_sentence(found)}; {shortfall_sentence(found)}."] if found else []
+    if (best := best_preference(params, scores)) is not None:
+        name, ties = best
+        sentences.append(preference_sentence(name, ties, methods, len(preference_methods(params))))
+        sentences.append(control_sentence(name, scores, params))
+    sentences.append(cost_sentence(params, training, benches))
+    if params.profile == "smoke":
+        sentences.append("The profile `smoke` proves mechanics: none of its figures says anything about quality.")
+    rows = []
+    for model, one in found.items():
+        row, name = methods[model], "knowledge_retention"
+        gain = points(one.gain.mean, one.gain.low, one.gain.high) if one.gain else NO_REFERENCE
+        kept = percent_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
+        rows.append([model, gain, one.behaviour, kept, one.knowledge])
+    header = ["model", f"behaviour minus {REFERENCE}, points", "rule 1", "knowledge retention", "rule 2"]
+    return f"{' '.join(sentences)}\n\n{table(header, rows)}\n\nThe rules behind these sentences:\n\n{RULES}"

@@ -1,0 +1,268 @@
+"""The report's tables: every function takes what other stages measured and returns Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from stages import paths
+from stages.files import Row
+from stages.params import Params
+from stages.reporting.inputs import Bench, Training, need
+from stages.reporting.scores import Place, Scores, places, shared_places
+from stages.reporting.tables import (
+    NONE,
+    duration,
+    integer,
+    number_interval,
+    percent,
+    percent_interval,
+    significant,
+    spread,
+    table,
+)
+
+LOSS_NOTE = (
+    "The losses of different methods are different quantities (a negative log-likelihood for SFT, the logistic loss "
+    "of a margin for DPO, a squared distance for IPO, a saturating value for KTO, the sum of two terms for CPO) and "
+    "cannot be ranked across methods. The final loss is the mean over the last tenth of the steps, over all seeds."
+)
+
+
+def headline(methods: Mapping[str, Row]) -> str:
+    def shown(row: Row, name: str) -> str:
+        return percent_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
+
+    rows = [
+        [
+            model,
+            shown(row, "behaviour_rate"),
+            shown(row, "knowledge_retention"),
+            shown(row, "containment"),
+            shown(row, "exact_match"),
+            number_interval(row["chrf"], row["chrf_low"], row["chrf_high"]),
+            percent(row["mcq_accuracy"]),
+            percent(row["preference_accuracy_sum"]),
+            percent(row["preference_accuracy_token"]),
+        ]
+        for model, row in methods.items()
+    ]
+    header = ["model", "behaviour rate", "knowledge retention", "containment", "exact match", "chrF++"]
+    return table([*header, "MCQ", "preference (sum)", "preference (token)"], rows)
+
+
+def further(methods: Mapping[str, Row]) -> str:
+    rows = [
+        [
+            model,
+            percent(row["natural_stop_rate"]),
+            percent(row["arabic_script_ratio"]),
+            significant(row["bits_per_character"]),
+            significant(row["answer_tokens"]),
+        ]
+        for model, row in methods.items()
+    ]
+    return table(["model", "natural stop", "Arabic script", "bits per character", "answer tokens"], rows)
+
+
+def seeds(params: Params, summaries: Mapping[str, Row]) -> str:
+    """The spread over seeds, which the intervals do not contain."""
+    metrics = ("behaviour_rate", "containment", "exact_match")
+    rows = []
+    for model, summary in summaries.items():
+        path = paths.eval_metrics(model) / "summary.json"
+        found = [need(summary, path, "metrics", metric, "per_seed") for metric in metrics]
+        rows.append([model, *(" / ".join(f"{value * 100:.1f}" for value in values) or NONE for values in found)])
+    names = ", ".join(map(str, params.active.seeds))
+    return f"In percent, for the seeds {names}; the base has none.\n\n" + table(["model", *metrics], rows)
+
+
+def training_table(params: Params, training: Mapping[str, Training]) -> str:
+    rows = [
+        [
+            model,
+            params.train[model].method,
+            spread(one.seconds),
+            significant(sum(one.total_seconds) / len(one.total_seconds)),
+            significant(one.loss_first),
+            significant(one.loss_final),
+            integer(one.samples),
+            significant(one.epochs),
+            integer(one.steps),
+            integer(one.rows_seen),
+            integer(one.tokens_seen),
+            f"{significant(one.efficiency)} [{', '.join(significant(f(one.efficiencies)) for f in (min, max))}]",
+        ]
+        for model, one in training.items()
+    ]
+    header = ["model", "loss of", "training time, s", "in all, s", "first loss", "final loss", "samples"]
+    return table([*header, "epochs", "steps", "rows seen", "tokens seen", "efficiency"], rows, left=2)
+
+
+def inference_table(benches: Mapping[str, Bench]) -> str:
+    sizes = sorted({size for bench in benches.values() for size in bench.decoding})
+    rows = [
+        [
+            model,
+            significant(bench.mean_ms),
+            significant(bench.p50_ms),
+            significant(bench.p95_ms),
+            significant(bench.inferences_per_second),
+            *(significant(bench.decoding.get(size)) for size in sizes),
+            bench.host.get("device", NONE),
+        ]
+        for model, bench in benches.items()
+    ]
+    decoding = [f"tokens/s, {size} at once" for size in sizes]
+    return table(["model", "mean, ms", "median, ms", "p95, ms", "inferences/s", *decoding, "device"], rows)
+
+
+def resources(params: Params, training: Mapping[str, Training], benches: Mapping[str, Bench]) -> str:
+    rows = []
+    for model in params.models:
+        one, bench = training.get(model), benches[model]
+        rows.append(
+            [
+                model,
+                significant(one.peak_memory_mib) if one else NONE,
+                duration(one.mean_seconds) if one else NONE,
+                spread(one.tokens_per_second) if one else NONE,
+                integer(one.trainable_parameters) if one else NONE,
+                significant(bench.peak_memory_mib),
+                f"{bench.load_seconds:.2f} s",
+            ]
+        )
+    header = ["model", "peak memory training, MiB", "training time", "tokens/s training", "trainable parameters"]
+    hosts = {describe_host(one.host) for one in training.values()} | {
+        describe_host(one.host) for one in benches.values()
+    }
+    total = sum(sum(one.seconds) for one in training.values())
+    return "\n\n".join(
+        [
+            table([*header, "peak memory inference, MiB", "load"], rows),
+            f"All trainings and seeds together: {duration(total)} of optimizer steps. Memory is the process's resident "
+            "peak on a CPU and the allocator's peak on a GPU.",
+            "Machines: " + "; ".join(sorted(hosts)) + ".",
+        ]
+    )
+
+
+def describe_host(host: Row) -> str:
+    return ", ".join(f"{key} {host[key]}" for key in sorted(host) if host[key] not in (None, ""))
+
+
+def rankings(
+    params: Params, scores: Mapping[str, Scores], training: Mapping[str, Training], benches: Mapping[str, Bench]
+) -> str:
+    """Places, best first, with shared ranks marked `=`; each column's rule for a tie stands below the table."""
+    columns: dict[str, Mapping[str, Place]] = {
+        "behaviour": places(scores, "behaviour_rate", params.evaluate),
+        "containment": places(scores, "containment", params.evaluate),
+        "exact match": places(scores, "exact_match", params.evaluate),
+        "training time": _by_range({model: one.seconds for model, one in training.items()}, higher=False),
+        "efficiency": _by_range({model: one.efficiencies for model, one in training.items()}, higher=True),
+        "inference": shared_places(
+            sorted(benches, key=lambda model: benches[model].p50_ms),
+            lambda best, other: benches[other].p50_ms <= benches[best].p95_ms,
+        ),
+    }
+    rows = [[model, *(str(found.get(model, NONE)) for found in columns.values())] for model in params.models]
+    return (
+        table(["model", *columns], rows)
+        + "\n\n`=` marks a shared rank. Quality: the bootstrap interval of the paired difference to the best of the "
+        "group contains 0. Training time and efficiency: the range over seeds overlaps with that of the best of the "
+        "group (with one seed nothing can tie). Inference: the median is at most the 95th percentile of the best of "
+        "the group. Training time and efficiency say what a method costs, and nothing about its answers."
+    )
+
+
+def _by_range(values: Mapping[str, Sequence[float]], higher: bool) -> dict[str, Place]:
+    def mean(name: str) -> float:
+        return sum(values[name]) / len(values[name])
+
+    def overlap(best: str, other: str) -> bool:
+        return min(values[best]) <= max(values[other]) and min(values[other]) <= max(values[best])
+
+    return shared_places(sorted(values, key=mean, reverse=higher), overlap)
+
+
+def data_overview(data: Row) -> str:
+    """The counts of metrics/data.json."""
+    path = paths.DATA_METRICS
+    prepared = need(data, path, "prepared")
+    splits = [
+        [
+            kind,
+            *(integer(need(prepared, path, kind, split)) for split in ("train", "validation", "test")),
+        ]
+        for kind in ("sft", "pairs", "unpaired")
+    ]
+    held = need(data, path, "held_out")
+    dropped = need(data, path, "dropped")
+    corpus = need(prepared, path, "corpus")
+    raw = [[file, integer(need(count, path, "rows"))] for file, count in sorted(need(data, path, "raw").items())]
+    reasons: dict[str, int] = {}
+    for row in dropped:
+        reasons[row["reason"]] = reasons.get(row["reason"], 0) + 1
+    return "\n\n".join(
+        [
+            table(["prepared", "train", "validation", "test"], splits),
+            f"Test questions: {integer(need(prepared, path, 'generation'))} generation prompts and "
+            f"{integer(need(prepared, path, 'mcq'))} multiple-choice questions. Pretraining corpus: "
+            f"{integer(need(corpus, path, 'documents'))} documents, {integer(need(corpus, path, 'bytes'))} bytes. "
+            f"Held out of training: {', '.join(f'{integer(count)} {name}' for name, count in sorted(held.items()))}.",
+            _counts("flaws planted in SFT rows", need(data, path, "flaws")),
+            _counts("axes of the preference pairs", need(data, path, "axes")),
+            _counts("topics", need(data, path, "by_topic")),
+            table(["raw file", "rows"], raw),
+            f"{len(dropped)} raw rows were dropped"
+            + (": " + "; ".join(f"{count} as {reason}" for reason, count in sorted(reasons.items())) if reasons else "")
+            + f". `{path}` names each with its file and line.",
+        ]
+    )
+
+
+def _counts(title: str, counts: Mapping[str, Any]) -> str:
+    """One row a name; where the counts are split by train, validation and test, one column a split."""
+    if all(isinstance(value, dict) for value in counts.values()):
+        names = sorted({name for value in counts.values() for name in value})
+        rows = [[name, *(integer(value.get(name, 0)) for value in counts.values())] for name in names]
+        return table([title, *counts], rows)
+    return table([title, "rows"], [[name, integer(count)] for name, count in sorted(counts.items())])
+
+
+def by_group(summaries: Mapping[str, Row], group: str, parts: Sequence[str]) -> str:
+    """Models in rows, tasks or axes in columns; a cell holds the named parts, in percent.
+
+    A group in which a part is null everywhere (open prompts have no fact to contain) is left out.
+    """
+    first = next(iter(summaries))
+    path = paths.eval_metrics(first) / "summary.json"
+    groups = need(summaries[first], path, group)
+    names = sorted(name for name in groups if all(need(groups, path, name, part) is not None for part in parts))
+    rows = []
+    for model, summary in summaries.items():
+        path = paths.eval_metrics(model) / "summary.json"
+        cells = []
+        for name in names:
+            values = [need(summary, path, group, name, part) for part in parts]
+            cells.append(" / ".join(NONE if value is None else f"{value * 100:.1f}" for value in values))
+        rows.append([model, *cells])
+    counts = [f"{name} (n={need(summaries[first], paths.eval_metrics(first), group, name, 'n')})" for name in names]
+    return table(["model", *counts], rows)
+
+
+def by_wording(scores: Mapping[str, Scores]) -> str:
+    """Containment where the question is worded as in training, and where it is not."""
+    rows = []
+    counts: dict[str, int] = {}
+    for model, one in scores.items():
+        cells = []
+        for wording in ("seen", "unseen"):
+            found = [row for row in one.rows if row["contains"] is not None and row["wording"] == wording]
+            counts[wording] = len({row["id"] for row in found})
+            cells.append(percent(float(np.mean([float(row["contains"]) for row in found])) if found else None))
+        rows.append([model, *cells])
+    return table(["model", *(f"{wording} wording (n={count})" for wording, count in counts.items())], rows)

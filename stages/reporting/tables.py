@@ -1,0 +1,67 @@
+"""Markdown tables and the one way in which each kind of number is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+NONE = "–"  # nothing was measured
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A Markdown table; the first ``left`` columns are words, the others numbers."""
+    marks = ["---" if index < left else "---:" for index in range(len(header))]
+    lines = [header, marks, *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def percent(value: float | None) -> str:
+    return NONE if value is None else f"{value * 100:.1f} %"
+
+
+def percent_interval(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None or low is None or high is None:
+        return percent(value)
+    return f"{value * 100:.1f} % [{low * 100:.1f}, {high * 100:.1f}]"
+
+
+def points(value: float, low: float, high: float) -> str:
+    """A difference of two shares in percentage points."""
+    return f"{value * 100:+.1f} [{low * 100:+.1f}, {high * 100:+.1f}]"
+
+
+def number_interval(value: float | None, low: float | None, high: float | None, decimals: int = 1) -> str:
+    if value is None or low is None or high is None:
+        return NONE if value is None else f"{value:.{decimals}f}"
+    return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """Three significant digits, without an exponent between 0.001 and a million."""
+    if value is None:
+        return NONE
+    if value and not 1e-3 <= abs(value) < 1e6:
+        return f"{value:.{digits - 1}e}"
+    text = f"{value:.{digits}g}"
+    return f"{float(text):,.0f}" if "e" in text or abs(value) >= 10**digits else text
+
+
+def integer(value: int | float | None) -> str:
+    return NONE if value is None else f"{int(value):,}"
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:.0f} s"
+
+
+def spread(values: Sequence[float]) -> str:
+    """The mean and, of several seeds, the smallest and the largest."""
+    mean = sum(values) / len(values)
+    if len(values) == 1:
+        return significant(mean)
+    return f"{significant(mean)} [{significant(min(values))}, {significant(max(values))}]"
+
+
+def words(names: Sequence[str]) -> str:
+    """`a`, `b` and `c`."""
+    quoted = [f"`{name}`" for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"

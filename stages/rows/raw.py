@@ -1,0 +1,110 @@
+"""Raw rows: one JSON object a line under `data/raw`, checked at the boundary so that nothing later has to guess."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.arabic.normalise import light
+from stages.errors import PipelineError
+from stages.files import Row, numbered_jsonl
+
+COMMON_FIELDS = ("id", "topic", "source", "license")
+TEXT_FIELDS = {
+    "instructions": ("prompt", "completion"),
+    "skills": ("prompt", "completion", "answer", "task", "level", "wording"),
+    "pairs": ("prompt", "chosen", "rejected", "axis"),
+    "countries": ("name", "code", "continent", "gender"),
+}
+# A special token inside a text would be read as the end of a turn, not as characters.
+SPECIAL_TOKEN_MARKS = ("<|", "|>", "<think>", "</think>")
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A checked raw row and where it stands."""
+
+    kind: str
+    file: Path
+    line: int
+    row: Row
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def read_folder(folder: Path, kind: str) -> list[Raw]:
+    """Every row of every JSONL file in ``folder``, in name order; an absent folder holds no rows."""
+    return [raw for file in sorted(folder.glob("*.jsonl")) for raw in read_file(file, kind)]
+
+
+def read_file(file: Path, kind: str) -> list[Raw]:
+    """The rows of one file; raises PipelineError naming file, line and field."""
+    rows = []
+    for line, row in numbered_jsonl(file):
+        raw = Raw(kind, file, line, row)
+        check(raw)
+        rows.append(raw)
+    if not rows:
+        raise PipelineError(f"{file} is empty: add rows or remove the file")
+    return rows
+
+
+def check(raw: Raw) -> None:
+    """Raise PipelineError unless the row has its fields, of the right type, with plain text in them."""
+    for field in (*COMMON_FIELDS, *TEXT_FIELDS[raw.kind]):
+        value = raw.row.get(field)
+        if not isinstance(value, str) or not value.strip():
+            found = "nothing" if field not in raw.row else repr(value)
+            raise PipelineError(f"{raw.place}: field {field!r} must be a non-empty string, found {found}: mend the row")
+        if any(mark in value for mark in SPECIAL_TOKEN_MARKS):
+            raise PipelineError(f"{raw.place}: field {field!r} contains a chat template's special token: remove it")
+    if raw.kind == "skills":
+        _check_skill(raw)
+
+
+def _check_skill(raw: Raw) -> None:
+    row = raw.row
+    if not isinstance(row.get("entities"), list) or not isinstance(row.get("held_out_wording"), bool):
+        raise PipelineError(
+            f"{raw.place}: a skill row needs 'entities' (a list) and 'held_out_wording' (true or false)"
+        )
+    wrong = row.get("wrong")
+    if not isinstance(wrong, list) or len(wrong) != 3 or len({item["answer"] for item in wrong} | {row["answer"]}) != 4:
+        raise PipelineError(
+            f"{raw.place}: field 'wrong' must hold three answers that differ from each other and 'answer'"
+        )
+
+
+def drop_duplicates(raws: Iterable[Raw]) -> tuple[list[Raw], list[Row]]:
+    """Keep the first of rows that say the same (at the light level); returns (kept, dropped with file, line, reason).
+
+    Raises PipelineError for an id that stands twice: the two rows could not be told apart in any metric.
+    """
+    kept: list[Raw] = []
+    dropped: list[Row] = []
+    places: dict[str, str] = {}
+    seen: dict[tuple[str, ...], str] = {}
+    for raw in raws:
+        identity = raw.row["id"]
+        if identity in places:
+            raise PipelineError(
+                f"{raw.place}: id {identity!r} already stands at {places[identity]}: rename one of them"
+            )
+        places[identity] = raw.place
+        text = tuple(
+            light(str(raw.row[field])) for field in ("prompt", "completion", "chosen", "rejected") if field in raw.row
+        )
+        if text in seen:
+            dropped.append(drop_record(raw, f"says the same as {seen[text]}"))
+            continue
+        seen[text] = raw.place
+        kept.append(raw)
+    return kept, dropped
+
+
+def drop_record(raw: Raw, reason: str) -> Row:
+    """How a dropped row is named in metrics/data.json."""
+    return {"file": str(raw.file), "line": raw.line, "id": raw.row["id"], "reason": reason}

@@ -1,0 +1,137 @@
+"""Splitting without leaks: rows that share an entity, a number or most of their words go to one side together.
+
+The rows are nodes of a graph and every shared key is an edge; a connected component is one group. A group's side
+is decided by a hash of the seed and its smallest key, so adding a row elsewhere moves nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from datasketch import MinHash, MinHashLSH
+
+from stages.arabic.normalise import folded
+from stages.arabic.numbers import to_western_digits
+from stages.files import Row
+from stages.rows.raw import Raw
+
+SPLITS = ("train", "validation", "test")
+LARGEST_HELD_OUT_GROUP = 40  # rows; a larger group trains, or a few names would decide the whole test split
+NEAR_COPY_JACCARD = 0.6  # of word trigrams
+YEARS = range(1800, 2101)
+INTEGER = re.compile(r"(?<!\d)\d{4,}(?!\d)")
+CLITICS = r"(?:[وف]?[بلك]?)"
+
+
+class Mentions:
+    """Finds the countries that a text names, by name or capital, as whole words with their proclitics."""
+
+    def __init__(self, countries: Sequence[Row]) -> None:
+        names: dict[str, set[str]] = defaultdict(set)
+        for country in countries:
+            for field in ("name", "capital"):
+                if country.get(field):
+                    names[folded(country[field])].add(f"country:{country['code']}")
+        self.keys = names
+        # Longest first, so that «غينيا الاستوائية» is not read as «غينيا». لل swallows the alef of ال.
+        alternatives = sorted(names, key=len, reverse=True)
+        forms = [
+            re.escape(name) + (f"|لل{re.escape(name[2:])}" if name.startswith("ال") else "") for name in alternatives
+        ]
+        self.pattern = re.compile(rf"(?<!\w){CLITICS}({'|'.join(forms)})(?!\w)") if forms else None
+
+    def of(self, *texts: str) -> set[str]:
+        """Keys such as ``country:EG``."""
+        if self.pattern is None:
+            return set()
+        found = [match for text in texts for match in self.pattern.findall(folded(text))]
+        return {key for match in found for key in self.keys.get(match, self.keys.get("ال" + match[2:], set()))}
+
+
+def numbers_in(*texts: str) -> set[int]:
+    """Integers of four digits or more that are not years."""
+    found = {int(match) for text in texts for match in INTEGER.findall(to_western_digits(text))}
+    return {number for number in found if number not in YEARS}
+
+
+def keys_of(raw: Raw, mentions: Mentions) -> set[str]:
+    """What ties a row to others: its declared entities, and what its text mentions."""
+    texts = [raw.row[field] for field in ("prompt", "completion", "chosen", "rejected") if field in raw.row]
+    return (
+        set(raw.row.get("entities", [])) | mentions.of(*texts) | {f"number:{number}" for number in numbers_in(*texts)}
+    )
+
+
+def near_copies(raws: Sequence[Raw]) -> list[tuple[str, str]]:
+    """Pairs of ids of hand-written rows whose answers share most word trigrams (MinHash, datasketch)."""
+    index = MinHashLSH(threshold=NEAR_COPY_JACCARD, num_perm=64)
+    found = []
+    for raw in raws:
+        words = folded(raw.row.get("completion", raw.row.get("chosen", ""))).split()
+        sketch = MinHash(num_perm=64, seed=1)
+        sketch.update_batch([" ".join(words[i : i + 3]).encode() for i in range(max(1, len(words) - 2))])
+        found.extend((str(other), raw.row["id"]) for other in sorted(index.query(sketch)))
+        index.insert(raw.row["id"], sketch)
+    return found
+
+
+def split_rows(
+    raws: Sequence[Raw], mentions: Mentions, seed: int, validation_share: float, test_share: float
+) -> tuple[dict[str, list[Raw]], dict[str, str]]:
+    """Returns the rows of each split, in input order, and the split of every key."""
+    parent: dict[str, str] = {}
+
+    def find(node: str) -> str:
+        while parent.setdefault(node, node) != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    def join(a: str, b: str) -> None:
+        a, b = sorted((find(a), find(b)))
+        parent[b] = a
+
+    keys = {raw.row["id"]: keys_of(raw, mentions) for raw in raws}
+    for identity, own in keys.items():
+        find(f"row:{identity}")
+        for key in own:
+            join(f"row:{identity}", key)
+    for a, b in near_copies([raw for raw in raws if raw.kind != "skills"]):
+        join(f"row:{a}", f"row:{b}")
+
+    sizes: dict[str, int] = defaultdict(int)
+    for raw in raws:
+        sizes[find(f"row:{raw.row['id']}")] += 1
+    sides = {
+        root: "train" if size > LARGEST_HELD_OUT_GROUP else _side(root, seed, validation_share, test_share)
+        for root, size in sizes.items()
+    }
+    rows: dict[str, list[Raw]] = {split: [] for split in SPLITS}
+    for raw in raws:
+        rows[sides[find(f"row:{raw.row['id']}")]].append(raw)
+    return rows, {key: sides[find(key)] for own in keys.values() for key in own}
+
+
+def held_out(key_sides: dict[str, str], prefix: str) -> set[str]:
+    """Keys of the validation and test splits that start with ``prefix``."""
+    return {key for key, side in key_sides.items() if side != "train" and key.startswith(prefix)}
+
+
+def unit_interval(*parts: object) -> float:
+    """A number in [0, 1) that depends on nothing but ``parts``."""
+    digest = hashlib.sha256(":".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def _side(root: str, seed: int, validation_share: float, test_share: float) -> str:
+    point = unit_interval(seed, root)
+    return "test" if point < test_share else "validation" if point < test_share + validation_share else "train"
+
+
+def overlap(train: Iterable[Row], test: Iterable[Row]) -> int:
+    """How many test prompts equal a training prompt at the folded level."""
+    known = {folded(row["prompt"][-1]["content"]) for row in train}
+    return sum(folded(row["prompt"][-1]["content"]) in known for row in test)

@@ -1,0 +1,74 @@
+"""What an answer's text is worth: exact match, a contained fact, chrF++, script, and the flaws that were planted.
+
+ROUGE is not here: its usual tokenizer finds no word in Arabic and scores identical sentences 0.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from sacrebleu.metrics.chrf import CHRF
+
+from stages.arabic.flaws import is_hedged, is_repeated
+from stages.arabic.normalise import folded, light
+from stages.errors import PipelineError
+from stages.files import Row
+
+_CHRF = CHRF(word_order=2)  # two word orders make it chrF++
+
+
+def exact_match(text: str, references: Sequence[str]) -> bool:
+    """Whether the text equals a reference once hamza seats, ى, ة and punctuation are folded."""
+    return folded(text) in {folded(reference) for reference in references}
+
+
+def contains(text: str, value: str) -> bool:
+    """Whether the value's folded words stand in the text as whole words, next to each other and in order.
+
+    Raises PipelineError for a value without a word, which every text would contain.
+    """
+    words, wanted = folded(text).split(), folded(value).split()
+    if not wanted:
+        raise PipelineError(f"the check value {value!r} has no word to look for: mend the row's checks")
+    return any(words[i : i + len(wanted)] == wanted for i in range(len(words) - len(wanted) + 1))
+
+
+def passes(text: str, checks: Sequence[Row]) -> bool | None:
+    """Whether every check of a generation row holds; None for a row without checks. Raises for an unknown check."""
+    if not checks:
+        return None
+    unknown = [check["name"] for check in checks if check["name"] != "contains"]
+    if unknown:
+        raise PipelineError(f"the check {unknown[0]!r} is unknown: generation rows may use 'contains' only")
+    return all(contains(text, check["value"]) for check in checks)
+
+
+def chrf(text: str, references: Sequence[str]) -> float:
+    """Sentence chrF++ in 0..100 after light normalisation, against the best of the references (Popović 2017)."""
+    return float(_CHRF.sentence_score(light(text), [light(reference) for reference in references]).score)
+
+
+def chrf_signature() -> str:
+    """sacrebleu's own signature, with our normalisation behind it."""
+    metric = CHRF(word_order=2)
+    metric.num_refs = -1  # sacrebleu's mark for "varies from row to row"
+    return f"chrF2++|{metric.get_signature()}|normalisation:light"
+
+
+def arabic_ratio(text: str) -> float:
+    """Arabic letters over all letters, 0..1. A text without letters has no foreign one: 1; an empty text: 0."""
+    letters = [character for character in text if unicodedata.category(character).startswith("L")]
+    if not letters:
+        return 1.0 if text.strip() else 0.0
+    return sum(unicodedata.name(letter, "").startswith("ARABIC") for letter in letters) / len(letters)
+
+
+def hedged(text: str) -> bool:
+    """Whether the text voices doubt about its own answer."""
+    return is_hedged(text)
+
+
+def repeated(text: str) -> bool:
+    """Whether the text says something twice."""
+    return is_repeated(text)

@@ -1,0 +1,80 @@
+"""Select: one model's row, under the same short names for every model, so that `dvc exp show` is one readable table.
+
+Reads metrics/methods.json, metrics/timing/<model>.json and metrics/bench/<model>.json.
+Writes metrics/selected.json (quality) and metrics/selected_speed.json (cost; the figures of one machine).
+
+    clean  behaviour_rate          mcq    mcq_accuracy               train_s  optimizer steps only, mean over seeds
+    knows  knowledge_retention     pref   preference_accuracy_sum    tok_s    tokens decoded a second, one sequence
+    exact  exact_match             chrf   chrf                       p50_ms   one prompt, one forward pass, median
+                                   bpc    bits_per_character
+
+The keys never vary. What was not measured is null (the base is not trained here, so it has no train_s), never 0:
+DVC leaves a null out of its table and prints "-" in that cell, while a 0 would be sorted as the fastest training.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from stages import paths
+from stages.errors import PipelineError, run_stage
+from stages.files import Row, write_json
+from stages.params import load_params
+from stages.reporting.inputs import need, read_bench, read_methods, read_object
+
+QUALITY = {
+    "clean": "behaviour_rate",
+    "knows": "knowledge_retention",
+    "exact": "exact_match",
+    "mcq": "mcq_accuracy",
+    "pref": "preference_accuracy_sum",
+    "chrf": "chrf",
+    "bpc": "bits_per_character",
+}
+DECIMALS = 4  # what a column of 100 characters' share can show, and more than the intervals justify
+
+
+def short(value: float | None) -> float | None:
+    return None if value is None else round(float(value), DECIMALS)
+
+
+def quality(row: Row) -> Row:
+    """A row of methods.json under the short names."""
+    return {key: short(need(row, paths.METHODS_JSON, name)) for key, name in QUALITY.items()}
+
+
+def train_seconds(model: str) -> float | None:
+    """Mean over seeds of the seconds spent in optimizer steps; None for the base."""
+    if model == "base":
+        return None
+    path = paths.timing(model)
+    seeds = need(read_object(path), path, "seeds")
+    if not seeds:
+        raise PipelineError(f"{path} holds no seed: run `dvc repro -f train@{model}`")
+    return sum(float(need(seed, path, "train_seconds")) for seed in seeds) / len(seeds)
+
+
+def speed(model: str) -> Row:
+    bench = read_bench(model)
+    return {
+        "train_s": short(train_seconds(model)),
+        "tok_s": short(bench.decoding.get(1)),
+        "p50_ms": short(bench.p50_ms),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Copy one model's figures to metrics/selected.json.")
+    parser.add_argument("model", help="a name of params.yaml: models")
+    model = parser.parse_args().model
+    models = load_params().models
+    if model not in models:
+        raise PipelineError(f"{model!r} is not one of params.yaml: models ({', '.join(models)})")
+    row = quality(read_methods(models)[model])
+    write_json(paths.SELECTED, row)
+    write_json(paths.SELECTED_SPEED, speed(model))
+    print(f"{model}: " + ", ".join(f"{key} {value}" for key, value in row.items()))
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,116 @@
+"""The token contract: how a chat row becomes token ids, in one place, for training, scoring and generation alike.
+
+Every method trains exactly these ids. TRL's trainers would each tokenise for themselves, and not alike: SFT, DPO
+and KTO train the newline after the stop token, experimental CPO an extra end-of-text token. Here the answer ends
+with the stop token, and everything after it is cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from stages.errors import PipelineError
+from stages.files import Row
+
+Messages = list[dict[str, str]]
+
+# Qwen3's template writes an empty <think> block in front of an answer; with thinking disabled the block belongs to
+# the prompt, so that it is never trained as an answer. Templates without the switch ignore it.
+TEMPLATE_ARGUMENTS: dict[str, Any] = {"enable_thinking": False}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Token ids of one prompt and one answer; the answer's last id is the stop token."""
+
+    prompt_ids: list[int]
+    completion_ids: list[int]
+
+    @property
+    def length(self) -> int:
+        return len(self.prompt_ids) + len(self.completion_ids)
+
+
+def render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Messages) -> str:
+    """The text a model sees before it answers."""
+    return _render(tokenizer, prompt, add_generation_prompt=True)
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Messages) -> list[int]:
+    """Token ids that a model sees before it answers."""
+    return _ids(tokenizer, render_prompt(tokenizer, prompt))
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, prompt: Messages, completion: Messages) -> Encoded:
+    """Token ids of a prompt and its answer.
+
+    Raises PipelineError when the prompt is not a strict prefix of the whole, or when no stop token follows the
+    answer: a model trained so would see another context at inference, or never learn to stop.
+    """
+    prompt_text = render_prompt(tokenizer, prompt)
+    whole_text = _render(tokenizer, prompt + completion, add_generation_prompt=False)
+    prompt_ids = _ids(tokenizer, prompt_text)
+    whole_ids = _ids(tokenizer, whole_text)
+    shown = completion[0]["content"][:40]
+    if whole_ids[: len(prompt_ids)] != prompt_ids or len(whole_ids) == len(prompt_ids):
+        raise PipelineError(
+            f"the prompt is not a strict prefix of prompt and answer for the answer {shown!r}: "
+            "the base's chat template renders the two differently; use another chat_template.jinja"
+        )
+    answer_ids = whole_ids[len(prompt_ids) :]
+    stop = stop_token_id(tokenizer)
+    if stop not in answer_ids:
+        raise PipelineError(f"no stop token after the answer {shown!r}: the base's chat template must close each turn")
+    last_stop = len(answer_ids) - 1 - answer_ids[::-1].index(stop)
+    return Encoded(prompt_ids, answer_ids[: last_stop + 1])
+
+
+def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Token ids of plain text, without a template and without special tokens."""
+    return _ids(tokenizer, text)
+
+
+@lru_cache(maxsize=4)
+def stop_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The special token that the chat template puts behind an answer (``<|im_end|>`` for Qwen).
+
+    It is read from the template and not from ``eos_token``, which is ``<|endoftext|>`` in Qwen's base models.
+    """
+    turns = [{"role": "user", "content": "س"}, {"role": "assistant", "content": "ج"}]
+    special = set(tokenizer.all_special_ids) | {
+        index for index, token in tokenizer.added_tokens_decoder.items() if token.special
+    }
+    for token_id in reversed(_ids(tokenizer, _render(tokenizer, turns, add_generation_prompt=False))):
+        if token_id in special:
+            return token_id
+    raise PipelineError("the base's chat template closes a turn with no special token, so a model cannot learn to stop")
+
+
+def generation_stop_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Ids that end a generation: the trained stop token, and the tokenizer's own end token where it differs."""
+    ids = {stop_token_id(tokenizer)}
+    if isinstance(tokenizer.eos_token_id, int):
+        ids.add(tokenizer.eos_token_id)
+    return sorted(ids)
+
+
+def sides(row: Row) -> Sequence[tuple[str, Messages]]:
+    """The answers of a prepared row, by field name: one of an SFT or unpaired row, two of a pair."""
+    return [(field, row[field]) for field in ("completion", "chosen", "rejected") if field in row]
+
+
+def _render(tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_generation_prompt: bool) -> str:
+    return str(
+        tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=add_generation_prompt, **TEMPLATE_ARGUMENTS
+        )
+    )
+
+
+def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -1,0 +1,306 @@
+"""Stage `train@<model>`: train one model of the comparison, for every seed.
+
+Reads its start (`models/base` or the adapter of another model, same seed), its rows of `data/prepared` without those
+that `contract` dropped, and its params. Writes `models/<model>/` (the first seed's adapter, the others under
+`seeds/`), `metrics/train/<model>/` (curves and what was spent) and `metrics/timing/<model>.json`.
+
+LoRA on all seven projections; a preference method continues the SFT adapter, and its reference is that same start.
+Killed at any moment, `dvc repro` resumes from the last minute's checkpoint and ends in the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import resource
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stages import models, paths  # first: it keeps every later import offline
+
+# isort: split
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import PreTrainedTokenizerBase, set_seed
+
+from stages.checkpoints import SaveEveryMinute, StepClock, newest_checkpoint, scratch_folder
+from stages.curves import write_curves
+from stages.errors import PipelineError, run_stage
+from stages.files import Row, read_json, read_jsonl, replaced_folder, sha256, write_json
+from stages.methods.run import LORA_TARGETS, Run, seen_order, unpaired_order
+from stages.params import Lora, Params, Profile, TrainMethod, load_params
+from stages.progress import show_progress
+from stages.scoring.logprobs import completion_logprobs
+from stages.tokens import Encoded, encode, sides
+
+PINNED = ("torch", "transformers", "trl", "peft", "accelerate")
+# The first loss of a method that starts on its reference is known; bfloat16 keeps 8 bits of each log-probability.
+FIRST_LOSS_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
+
+
+def read_rows(name: str, method: TrainMethod) -> tuple[list[Row], int]:
+    """The training rows that `contract` kept, and how many it dropped."""
+    path = paths.prepared_split(method.data, "train")
+    dropped = {row["id"] for row in read_jsonl(paths.CONTRACT_DROPPED) if row["file"] == str(path)}
+    rows = [row for row in read_jsonl(path) if row["id"] not in dropped]
+    if not rows:
+        raise PipelineError(f"{path}: no row fits max_tokens for {name}: raise it in params.yaml")
+    return rows, len(dropped)
+
+
+def ordered(rows: list[Row], method: TrainMethod, params: Params, name: str, seed: int) -> list[Row]:
+    """The rows in the order in which they are seen; one entry per row of the budget."""
+    budget = params.active.train[name]
+    if method.data == "unpaired":
+        order = unpaired_order(rows, budget.steps, budget.rows_per_step, budget.rows_per_microbatch, seed)
+    else:
+        order = seen_order(len(rows), budget.steps * budget.rows_per_step, seed)
+    return [rows[index] for index in order]
+
+
+def load_start(profile: Profile, method: TrainMethod, lora: Lora, seed: int) -> PeftModel:
+    """The base with a fresh adapter, or with the adapter of the model that ``init`` names, same seed, trainable."""
+    base = models.load_base(profile)
+    set_seed(seed)
+    if method.init == "models/base":
+        config = LoraConfig(
+            r=lora.rank, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=LORA_TARGETS, task_type="CAUSAL_LM"
+        )
+        return get_peft_model(base, config)
+    start = paths.replica(Path(method.init).name, seed, profile.seeds)
+    return PeftModel.from_pretrained(base, str(start), is_trainable=True)
+
+
+def check_adapter(model: PeftModel, profile: Profile) -> Row:
+    """What is trained, counted after loading; raises PipelineError where it is not what params promise."""
+    adapted = {name.split(".lora_A")[0] for name, _ in model.named_parameters() if ".lora_A." in name}
+    trained = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
+    layers = model.config.get_text_config().num_hidden_layers
+    if len(adapted) != len(LORA_TARGETS) * layers:
+        raise PipelineError(
+            f"LoRA found {len(adapted)} projections, expected {len(LORA_TARGETS)} in each of {layers} layers: "
+            f"the base names its projections otherwise than {', '.join(LORA_TARGETS)}"
+        )
+    frozen = {str(value.dtype) for _, value in model.named_parameters() if not value.requires_grad}
+    if frozen != {f"torch.{profile.dtype}"} or {value.dtype for _, value in trained} != {torch.float32}:
+        raise PipelineError(f"the base must be {profile.dtype} and the adapter float32, found {frozen}")
+    return {
+        "adapted_modules": len(adapted),
+        "trainable_parameters": sum(value.numel() for _, value in trained),
+        "dtype": profile.dtype,
+        "adapter_dtype": "float32",
+    }
+
+
+def definition(name: str, params: Params, seed: int) -> dict[str, Any]:
+    """Everything that decides the bytes of one adapter; its hash names the scratch folder, and run.json records it."""
+    method, profile = params.train[name], params.active
+    init = Path(method.init).name
+    inputs = {
+        "data": sha256(paths.prepared_split(method.data, "train")),
+        "dropped": sha256(paths.CONTRACT_DROPPED),
+        "base": sha256(paths.BASE_PIN),
+        "tokenizer": sha256(paths.BASE / "tokenizer.json"),
+    }
+    if init != "base":
+        inputs["start"] = sha256(paths.replica(init, seed, profile.seeds) / "adapter_model.safetensors")
+    return {
+        "model": name,
+        "seed": seed,
+        "method": vars(method),
+        "budget": vars(profile.train[name]),
+        "lora": vars(params.lora) | {"targets": LORA_TARGETS},
+        "dtype": profile.dtype,
+        "attention": models.attention_implementation(profile.attention),
+        "inputs_sha256": inputs,
+        "versions": {package: importlib.metadata.version(package).split("+")[0] for package in PINNED},
+        "fingerprint": {"machine": platform.machine(), "cpu_capability": torch.backends.cpu.get_cpu_capability()},
+    }
+
+
+def train_one(name: str, params: Params, rows: list[Row], tokenizer: PreTrainedTokenizerBase, seed: int) -> Path:
+    """Train one seed in its scratch folder; returns the folder `final` with adapter, run.json, result.json, history."""
+    method, profile = params.train[name], params.active
+    what = definition(name, params, seed)
+    scratch = scratch_folder(f"train-{name}-{seed}", what)
+    final = scratch / "final"
+    if final.exists():
+        print(f"{name}: seed {seed} was finished before the interruption")
+        return final
+    began = time.perf_counter()
+    seen = ordered(rows, method, params, name, seed)
+    encoded = [{field: encode(tokenizer, row["prompt"], answer) for field, answer in sides(row)} for row in seen]
+    model = load_start(profile, method, params.lora, seed)
+    adapter = check_adapter(model, profile)
+    reference_tokens = 0
+
+    def reference(answers: Sequence[Encoded]) -> list[float]:
+        nonlocal reference_tokens
+        reference_tokens += sum(answer.length for answer in answers)
+        model.train(False)
+        autocast = torch.autocast(models.device().type, torch.bfloat16, enabled=profile.dtype == "bfloat16")
+        with autocast:
+            return completion_logprobs(model, answers, show=f"{name} reference")
+
+    run = Run(
+        model=model,
+        tokenizer=tokenizer,
+        method=method,
+        budget=profile.train[name],
+        profile=profile,
+        seed=seed,
+        rows=encoded,
+        labels=[row["label"] for row in seen if "label" in row],
+        reference=reference,
+        scratch=scratch,
+    )
+    builder = importlib.import_module(f"stages.methods.{method.method}")
+    trainer = builder.build_trainer(run)
+    checkpoint = newest_checkpoint(scratch)
+    if checkpoint:
+        print(f"{name}: seed {seed} resumes from {Path(checkpoint).name}")
+    clock = StepClock(checkpoint)
+    trainer.add_callback(clock)
+    trainer.add_callback(SaveEveryMinute())
+    show_progress(trainer, f"{name} seed {seed}")
+    trainer.train(resume_from_checkpoint=checkpoint)
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    check_losses(name, losses, builder.first_loss(run), profile.dtype)
+
+    tail = losses[-max(1, len(losses) // 10) :]
+    trained = [answer for row in encoded for answer in trained_answers(row, method)]
+    result = adapter | {
+        "seed": seed,
+        "loss_first": losses[0],
+        "loss_final": sum(tail) / len(tail),
+        "loss_final_steps": len(tail),
+        "steps": len(losses),
+        "rows_seen": len(seen),
+        "sequences_seen": len(trained),
+        "tokens_seen": sum(answer.length for answer in trained),
+        "trained_tokens": sum(len(answer.completion_ids) for answer in trained),
+        "reference_tokens": reference_tokens,
+    }
+    timing = {
+        "seed": seed,
+        "train_seconds": clock.seconds,
+        "total_seconds": time.perf_counter() - began,
+        "seconds_per_step": clock.seconds / len(losses),
+        "tokens_per_second": result["tokens_seen"] / clock.seconds,
+        "peak_memory_mib": peak_memory_mib(),
+    }
+    with replaced_folder(final) as folder:
+        save_adapter(trainer.accelerator.unwrap_model(trainer.model), tokenizer, folder / "adapter")
+        write_json(folder / "adapter" / "run.json", what | {"result": result})
+        write_json(folder / "result.json", result)
+        write_json(folder / "timing.json", timing)
+        write_json(folder / "history.json", trainer.state.log_history)
+    print(f"{name}: seed {seed}, loss {losses[0]:.4f} -> {result['loss_final']:.4f} in {clock.seconds:.1f} s")
+    return final
+
+
+def trained_answers(row: dict[str, Encoded], method: TrainMethod) -> list[Encoded]:
+    """The sequences of one row that carry gradients: both sides of a pair, or the chosen one for SFT."""
+    return [row["chosen"]] if method.method == "sft" and "chosen" in row else list(row.values())
+
+
+def check_losses(name: str, losses: list[float], expected_first: float | None, dtype: str) -> None:
+    """Raise PipelineError for a loss that is not a number, or a first loss that contradicts the reference."""
+    bad = [step for step, loss in enumerate(losses, start=1) if not math.isfinite(loss)]
+    if bad:
+        raise PipelineError(f"{name}: the loss is not a number at step {bad[0]}: lower the learning rate")
+    if expected_first is not None and abs(losses[0] - expected_first) > FIRST_LOSS_TOLERANCE[dtype] * expected_first:
+        raise PipelineError(
+            f"{name}: the first loss is {losses[0]:.6f}, but a model on its own reference gives {expected_first:.6f}: "
+            "start and reference differ; please report this with models/<model>/run.json"
+        )
+
+
+def save_adapter(model: PeftModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Adapter, tokenizer and template, byte-stable: PEFT writes sets in hash order and a model card with no content."""
+    model.save_pretrained(str(folder), selected_adapters=["default"])
+    (folder / "README.md").unlink(missing_ok=True)
+    file = folder / "adapter_config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config = {key: sorted(value) if isinstance(value, list) else value for key, value in config.items()}
+    pin = models.read_pin()
+    config["base_model_name_or_path"] = pin.get("id") or (pin["path"] if pin["kind"] == "local" else str(paths.BASE))
+    config["revision"] = pin.get("revision")
+    write_json(file, config)
+    tokenizer.save_pretrained(str(folder))
+
+
+def peak_memory_mib() -> float:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def host() -> Row:
+    """The machine that the timings belong to."""
+    return {
+        "cpu": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "torch": torch.__version__,
+        "os": platform.system(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="a key of params.yaml: train")
+    name = parser.parse_args().model
+    params = load_params()
+    if name not in params.train:
+        raise PipelineError(f"{name!r} is not a key of train in {paths.PARAMS}: known are {', '.join(params.train)}")
+    method, profile = params.train[name], params.active
+    models.configure_torch(profile)
+    rows, dropped = read_rows(name, method)
+    tokenizer = models.load_tokenizer()
+    print(
+        f"{name}: {method.method} on {len(rows)} rows of {method.data}, from {method.init}, {len(profile.seeds)} seeds"
+    )
+    finals = [train_one(name, params, rows, tokenizer, seed) for seed in profile.seeds]
+    results = [read_json(final / "result.json") for final in finals]
+    with replaced_folder(paths.model(name)) as model_folder, replaced_folder(paths.train_metrics(name)) as curves:
+        for seed, final in zip(profile.seeds, finals, strict=True):
+            place = Path() if seed == profile.seeds[0] else Path("seeds") / str(seed)
+            shutil.copytree(final / "adapter", model_folder / place, dirs_exist_ok=True)
+            write_curves(read_json(final / "history.json"), curves / place)
+        first = results[0]
+        summary = {key: value for key, value in first.items() if key not in ("seed", "loss_first", "loss_final")}
+        write_json(
+            curves / "summary.json",
+            summary
+            | {
+                "model": name,
+                "method": method.method,
+                "init": method.init,
+                "data": method.data,
+                "loss_first": sum(result["loss_first"] for result in results) / len(results),
+                "loss_final": sum(result["loss_final"] for result in results) / len(results),
+                "rows_available": len(rows),
+                "rows_dropped": dropped,
+                "epochs": first["rows_seen"] / len(rows),
+                "per_seed": results,
+            },
+        )
+    timings = [read_json(final / "timing.json") for final in finals]
+    write_json(paths.timing(name), {"model": name, "host": host(), "seeds": timings})
+    for seed in profile.seeds:
+        for folder in paths.scratch_root().glob(f"train-{name}-{seed}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    run_stage(main)

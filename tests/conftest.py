@@ -1,0 +1,190 @@
+"""Shared fixtures: a tiny Qwen that needs no network, and a project folder around it in which stages can run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+import torch
+from ruamel.yaml import YAML
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+from stages import paths
+from stages.files import Row, write_json, write_jsonl
+
+ROOT = Path(__file__).resolve().parent.parent
+SENTENCES = [
+    "عاصمة مصر هي القاهرة.",
+    "عاصمة السعودية هي الرياض.",
+    "ما عاصمة الأردن؟ عمان هي العاصمة.",
+    "أربعة وثلاثون رجلاً في القرية يزرعون النخيل.",
+    "تقع جدة على البحر الأحمر، وهي ميناء كبير.",
+    "اكتب العدد ٣٥ بالحروف: خمسة وثلاثون.",
+]
+CHAT_TEMPLATE = (
+    "{%- for message in messages -%}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\n' }}{%- endif -%}"
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Transformers folder: random Qwen3 of 2 layers and width 32, byte-level BPE, ChatML, and its pin."""
+    folder = tmp_path_factory.mktemp("tiny") / "base"
+    tokenizer = _tokenizer()
+    tokenizer.save_pretrained(folder)
+    model = tiny_model(len(tokenizer))
+    # A base's own settings, as Qwen's instruct models have them: scoring must not follow them.
+    model.generation_config.update(do_sample=True, temperature=0.7, top_p=0.8, top_k=20, repetition_penalty=5.0)
+    model.save_pretrained(folder)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    pin = {"kind": "pretrain", "files": {}, "dtype": "float32", "parameters": parameters, "tied_output": True}
+    write_json(folder / "base.json", pin)
+    return folder
+
+
+def tiny_model(vocabulary: int) -> Qwen3ForCausalLM:
+    """Random weights, large enough that answers differ in probability by more than rounding."""
+    torch.manual_seed(0)
+    config = Qwen3Config(
+        vocab_size=vocabulary,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=16,
+        max_position_embeddings=256,
+        tie_word_embeddings=True,
+        initializer_range=0.2,
+    )
+    return Qwen3ForCausalLM(config).eval()
+
+
+def _tokenizer() -> PreTrainedTokenizerFast:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=384, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        additional_special_tokens=["<|im_start|>"],
+    )
+    fast.chat_template = CHAT_TEMPLATE
+    return fast
+
+
+def turn(role: str, content: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": content}]
+
+
+def generation_rows() -> list[Row]:
+    shared = {"source": "test", "license": "Apache-2.0", "wording": "seen"}
+    facts = [("مصر", "القاهرة"), ("السعودية", "الرياض"), ("الأردن", "عمان"), ("العراق", "بغداد"), ("قطر", "الدوحة")]
+    asked = [
+        {
+            "id": f"capital-{index}",
+            "topic": "geography",
+            "task": "capital",
+            "prompt": turn("user", f"ما عاصمة {country}؟"),
+            "references": [f"عاصمة {country} هي {capital}."],
+            "checks": [{"name": "contains", "value": capital}],
+        }
+        for index, (country, capital) in enumerate(facts)
+    ]
+    opened = {
+        "id": "open-0",
+        "topic": "recipes",
+        "task": "open",
+        "prompt": turn("user", "كيف أعد القهوة العربية لضيوفي في المساء؟"),
+        "references": ["اغل الماء ثم أضف البن والهيل."],
+        "checks": [],
+    }
+    return [row | shared for row in [*asked, opened]]
+
+
+def mcq_rows() -> list[Row]:
+    return [
+        {
+            "id": f"mcq-{index}",
+            "topic": "geography",
+            "source": "test",
+            "license": "Apache-2.0",
+            "question": f"ما عاصمة {country}؟",
+            "choices": ["القاهرة", "الرياض", "عمان", "بغداد"],
+            "answer": index,
+            "subject": "capital",
+            "level": "easy",
+        }
+        for index, country in enumerate(["مصر", "السعودية", "الأردن", "العراق"])
+    ]
+
+
+def pair_rows() -> list[Row]:
+    return [
+        {
+            "id": f"pair-{index}",
+            "topic": "geography",
+            "source": "test",
+            "license": "Apache-2.0",
+            "axis": axis,
+            "prompt": turn("user", "ما عاصمة مصر؟"),
+            "chosen": turn("assistant", "عاصمة مصر هي القاهرة."),
+            "rejected": turn("assistant", rejected),
+        }
+        for index, (axis, rejected) in enumerate(
+            [
+                ("hedging", "لست متأكداً تماماً، لكن ربما عاصمة مصر هي القاهرة."),
+                ("near_miss", "عاصمة مصر هي الرياض."),
+                ("latin_punctuation", "عاصمة مصر هي القاهرة!"),
+            ]
+        )
+    ]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_qwen: Path) -> Path:
+    """The working folder, with params.yaml (profile smoke, seeds 11 and 12), models/base and prepared test rows."""
+    monkeypatch.chdir(tmp_path)
+    yaml = YAML()
+    document = yaml.load((ROOT / paths.PARAMS).read_text(encoding="utf-8"))
+    document["profile"] = "smoke"
+    document["profiles"]["smoke"]["seeds"] = [11, 12]
+    document["evaluate"]["bootstrap_samples"] = 200
+    with paths.PARAMS.open("w", encoding="utf-8") as file:
+        yaml.dump(document, file)
+    shutil.copytree(tiny_qwen, paths.BASE)
+    write_jsonl(paths.GENERATION, generation_rows())
+    write_jsonl(paths.MCQ, mcq_rows())
+    write_jsonl(paths.prepared_split("pairs", "test"), pair_rows())
+    return tmp_path
+
+
+@pytest.fixture
+def adapters(project: Path) -> str:
+    """``models/dpo`` with a random adapter for each of the two seeds; returns the model's name."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    for seed in (11, 12):
+        torch.manual_seed(seed)
+        base = AutoModelForCausalLM.from_pretrained(paths.BASE)
+        config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+        get_peft_model(base, config).save_pretrained(paths.replica("dpo", seed, (11, 12)))
+    return "dpo"

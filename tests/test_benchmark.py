@@ -1,0 +1,108 @@
+"""Timings are of what they say, and a figure above the machine's own peak fails."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from stages import benchmark, paths
+from stages.errors import PipelineError
+from stages.files import Row, read_json, read_jsonl
+from stages.models import load_tokenizer
+from stages.tokens import encode_prompt
+
+KEYS = {"model", "host", "dtype", "parameters", "prompt_tokens"} | {
+    "load_seconds",
+    "first_forward_ms",
+    "latency_ms",
+    "inferences_per_second",
+    "generation",
+    "peak_memory_mib",
+    "matmul_gflops",
+    "forward_gflop",
+    "share_of_peak",
+}
+
+
+@pytest.fixture
+def small_matmul(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(benchmark.MATMUL_SIZE, "cpu", 256)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, model: str) -> Row:
+    monkeypatch.setattr(sys, "argv", ["benchmark", model])
+    benchmark.main()
+    found: Row = read_json(paths.bench(model))
+    return found
+
+
+@pytest.mark.usefixtures("small_matmul")
+def test_one_file_with_every_figure(adapters: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = run(monkeypatch, adapters)
+    assert set(found) == KEYS
+    assert set(found["host"]) == {"cpu", "cores", "threads", "torch", "device", "os"}
+    assert (found["model"], found["dtype"]) == (adapters, "float32")
+    latency = found["latency_ms"]
+    assert 0 < latency["p50"] <= latency["p95"]
+    assert found["inferences_per_second"] == pytest.approx(1000 / latency["mean"], rel=1e-4)
+    assert set(found["generation"]) == {"1", "2"}  # the smoke profile decodes 4 tokens
+    for size, speed in found["generation"].items():
+        assert speed["tokens_per_second"] == pytest.approx(int(size) * 4 / speed["seconds"], rel=1e-4)
+    prompt = encode_prompt(load_tokenizer(), read_jsonl(paths.GENERATION)[0]["prompt"])
+    assert found["prompt_tokens"] == len(prompt)
+    assert 0 < found["share_of_peak"] <= 1
+    assert found["share_of_peak"] == pytest.approx(
+        found["forward_gflop"] * found["inferences_per_second"] / found["matmul_gflops"], rel=1e-3
+    )
+    assert found["peak_memory_mib"] > 50
+
+
+@pytest.mark.usefixtures("small_matmul")
+def test_the_adapter_counts_among_the_parameters(adapters: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, adapted = run(monkeypatch, "base"), run(monkeypatch, adapters)
+    assert base["parameters"] == read_json(paths.BASE_PIN)["parameters"]
+    assert adapted["parameters"] - base["parameters"] == 2 * 4 * ((32 + 32) + (32 + 16))  # layers, rank, q and v
+
+
+def test_work_is_two_operations_per_parameter_and_token(tiny_qwen: Path) -> None:
+    tied: Any = AutoModelForCausalLM.from_pretrained(tiny_qwen)
+    parameters = sum(parameter.numel() for parameter in tied.parameters())
+    assert benchmark.forward_gflop(tied, 10) == pytest.approx(2 * parameters * 10 / 1e9)
+    config = tied.config
+    config.tie_word_embeddings = False
+    untied = AutoModelForCausalLM.from_config(config)
+    assert benchmark.forward_gflop(untied, 10) == pytest.approx(benchmark.forward_gflop(tied, 10))
+
+
+def test_faster_than_the_machine_fails() -> None:
+    assert benchmark.share_of_peak(1.0, 0.1, 100.0) == pytest.approx(0.1)
+    with pytest.raises(PipelineError, match="times the peak"):
+        benchmark.share_of_peak(1.0, 0.001, 100.0)
+
+
+def test_seconds_are_seconds() -> None:
+    assert 0.02 <= benchmark.seconds(lambda: time.sleep(0.02)) < 10
+
+
+@pytest.mark.usefixtures("small_matmul")
+def test_the_peak_is_plausible() -> None:
+    assert 0.1 < benchmark.matmul_gflops(torch.float32, torch.device("cpu")) < 1e6
+
+
+@pytest.mark.usefixtures("small_matmul")
+def test_an_impossible_timing_writes_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, "matmul_gflops", lambda dtype, device: 1e-6)
+    with pytest.raises(PipelineError, match="the timing is wrong"):
+        run(monkeypatch, "base")
+    assert not paths.bench("base").exists()
+
+
+def test_an_unknown_model_is_one_sentence(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PipelineError, match="'dpp' is not one of"):
+        run(monkeypatch, "dpp")

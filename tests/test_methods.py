@@ -1,0 +1,185 @@
+"""The five losses against formulas written by hand from the papers, through a tiny model; and the order of rows."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch.nn.functional import logsigmoid
+from transformers import AutoModelForCausalLM
+
+from stages.errors import PipelineError
+from stages.methods import kto
+from stages.methods.run import LORA_TARGETS, Run, seen_order, unpaired_order
+from stages.models import load_tokenizer
+from stages.params import Budget, TrainMethod, load_params
+from stages.scoring.logprobs import completion_logprobs
+from stages.tokens import Encoded, encode
+
+TOLERANCE = 1e-5
+QUESTIONS = ["ما عاصمة مصر؟", "اكتب العدد ٤٥ بالحروف.", "أين تقع المغرب؟", "ما لغة عمان؟"]
+GOOD = ["عاصمة مصر هي القاهرة.", "خمسة وأربعون.", "في أفريقيا.", "العربية."]
+BAD = ["لا أعرف، ربما القاهرة.", "أربعة وخمسون.", "في آسيا، في آسيا.", "لغة عمان هي لغة أخرى."]
+METHODS = {
+    "sft": TrainMethod("sft", "models/base", "sft"),
+    "dpo": TrainMethod("dpo", "models/base", "pairs", beta=0.3),
+    "ipo": TrainMethod("ipo", "models/base", "pairs", beta=0.7),
+    "cpo": TrainMethod("cpo", "models/base", "pairs", beta=0.2, nll_weight=0.5),
+    "kto": TrainMethod("kto", "models/base", "unpaired", beta=0.4, desirable_weight=1.0, undesirable_weight=1.2),
+}
+
+
+def chat(role: str, text: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": text}]
+
+
+@pytest.fixture
+def start(tiny_qwen: Path) -> PeftModel:
+    torch.manual_seed(0)
+    base = AutoModelForCausalLM.from_pretrained(tiny_qwen, dtype=torch.float32)
+    return get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules=LORA_TARGETS, task_type="CAUSAL_LM"))
+
+
+def make_run(name: str, model: PeftModel, folder: Path, scratch: Path) -> Run:
+    tokenizer = load_tokenizer(folder)
+    pairs = [
+        {
+            "chosen": encode(tokenizer, chat("user", question), chat("assistant", good)),
+            "rejected": encode(tokenizer, chat("user", question), chat("assistant", bad)),
+        }
+        for question, good, bad in zip(QUESTIONS, GOOD, BAD, strict=True)
+    ]
+    method = METHODS[name]
+    rows, labels = pairs, []
+    if method.data == "sft":
+        rows = [{"completion": pair["chosen"]} for pair in pairs]
+    if method.data == "unpaired":
+        rows = [
+            {"completion": pairs[i]["chosen" if good else "rejected"]} for i, good in ((0, 1), (1, 0), (2, 1), (3, 0))
+        ]
+        labels = [True, False, True, False]
+    return Run(
+        model=model,
+        tokenizer=tokenizer,
+        method=method,
+        budget=Budget(learning_rate=1e-3, steps=1, rows_per_step=4, rows_per_microbatch=4, max_tokens=256),
+        profile=load_params().profiles["smoke"],
+        seed=3,
+        rows=rows,
+        labels=labels,
+        reference=lambda answers: completion_logprobs(model, answers),
+        scratch=scratch,
+    )
+
+
+def brute_force(model: PeftModel, answer: Encoded) -> float:
+    """Summed log-probability from the full logits of one unpadded sequence."""
+    ids = torch.tensor([answer.prompt_ids + answer.completion_ids])
+    with torch.no_grad():
+        logprobs = model(input_ids=ids).logits.float().log_softmax(-1)
+    first = len(answer.prompt_ids)
+    return sum(float(logprobs[0, position - 1, ids[0, position]]) for position in range(first, ids.shape[1]))
+
+
+def by_hand(run: Run, reference: list[dict[str, float]]) -> float:
+    """The paper's loss of the whole batch; ``reference`` holds the start's log-probabilities per row and field."""
+    now = [{field: brute_force(run.model, answer) for field, answer in row.items()} for row in run.rows]
+    method, count = run.method, len(run.rows)
+    if method.method == "sft":
+        tokens = sum(len(row["completion"].completion_ids) for row in run.rows)
+        return -sum(row["completion"] for row in now) / tokens
+    if method.method == "kto":
+        neighbours = kto.neighbours([row["completion"] for row in run.rows], count)
+        z0 = max(
+            0.0,
+            sum(brute_force(run.model, a) - b["neighbour"] for a, b in zip(neighbours, reference, strict=True)) / count,
+        )
+        losses = []
+        for row, start, label in zip(now, reference, run.labels, strict=True):
+            h = row["completion"] - start["completion"]
+            value = torch.sigmoid(torch.tensor(method.beta * ((h - z0) if label else (z0 - h)))).item()
+            losses.append((method.desirable_weight if label else method.undesirable_weight) * (1 - value))
+        return sum(losses) / count
+    losses = []
+    for row, start, encoded in zip(now, reference, run.rows, strict=True):
+        n = {field: len(answer.completion_ids) for field, answer in encoded.items()}
+        h = {field: row[field] - (0.0 if method.method == "cpo" else start[field]) for field in row}
+        if method.method == "ipo":
+            losses.append((h["chosen"] / n["chosen"] - h["rejected"] / n["rejected"] - 1 / (2 * method.beta)) ** 2)
+        else:
+            losses.append(-logsigmoid(torch.tensor(method.beta * (h["chosen"] - h["rejected"]))).item())
+    total = sum(losses) / count
+    if method.method == "cpo":
+        tokens = sum(len(row["chosen"].completion_ids) for row in run.rows)
+        total += method.nll_weight * -sum(row["chosen"] for row in now) / tokens
+    return total
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_loss_is_the_papers_formula(name: str, start: PeftModel, tiny_qwen: Path, tmp_path: Path) -> None:
+    run = make_run(name, start, tiny_qwen, tmp_path)
+    reference = [{field: brute_force(start, answer) for field, answer in row.items()} for row in run.rows]
+    if name == "kto":
+        for row, answer in zip(reference, kto.neighbours([r["completion"] for r in run.rows], 4), strict=True):
+            row["neighbour"] = brute_force(start, answer)
+    trainer = importlib.import_module(f"stages.methods.{name}").build_trainer(run)
+    torch.manual_seed(1)
+    with torch.no_grad():  # away from the reference, or half of each formula would be tested at zero
+        for parameter_name, value in run.model.named_parameters():
+            if ".default." in parameter_name:
+                value += 0.05 * torch.randn_like(value)
+    batch = next(iter(trainer.get_train_dataloader()))
+    trainer.model.train()
+    arguments = {"num_items_in_batch": (batch["labels"] != -100).sum()} if name == "sft" else {}
+    loss = trainer.compute_loss(trainer.model, batch, **arguments).item()
+    assert loss == pytest.approx(by_hand(run, reference), abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", ["dpo", "ipo", "kto"])
+def test_a_method_that_starts_on_its_reference_starts_at_the_known_loss(
+    name: str, start: PeftModel, tiny_qwen: Path, tmp_path: Path
+) -> None:
+    run = make_run(name, start, tiny_qwen, tmp_path)
+    module = importlib.import_module(f"stages.methods.{name}")
+    trainer = module.build_trainer(run)
+    trainer.train()
+    assert trainer.state.log_history[0]["loss"] == pytest.approx(module.first_loss(run), abs=1e-5)
+    known = {"dpo": math.log(2), "ipo": (1 / 1.4) ** 2, "kto": 0.5 * 1.1}
+    assert module.first_loss(run) == pytest.approx(known[name])
+
+
+def test_all_pairwise_methods_and_kto_see_the_same_pairs_in_the_same_step() -> None:
+    unpaired = [
+        {"id": f"{pair}-{side}", "pair": f"p{pair}", "label": side == "chosen"}
+        for pair in range(50)
+        for side in ("chosen", "rejected")
+    ]
+    pairs_order = seen_order(50, 5 * 8, seed=4)
+    single_order = unpaired_order(unpaired, steps=5, rows_per_step=16, rows_per_microbatch=8, seed=4)
+    for step in range(5):
+        seen = [f"p{index}" for index in pairs_order[step * 8 : step * 8 + 8]]
+        rows = [unpaired[index] for index in single_order[step * 16 : step * 16 + 16]]
+        assert sorted(row["pair"] for row in rows) == sorted(seen * 2)
+        for micro in (rows[:8], rows[8:]):
+            assert sum(row["label"] for row in micro) == 4
+            for row, neighbour in zip(micro, [micro[-1], *micro[:-1]], strict=True):
+                assert row["pair"] != neighbour["pair"]
+
+
+def test_every_pass_over_the_rows_is_whole_and_shuffled_anew() -> None:
+    order = seen_order(7, 21, seed=1)
+    passes = [order[start : start + 7] for start in (0, 7, 14)]
+    assert all(sorted(one) == list(range(7)) for one in passes)
+    assert passes[0] != passes[1]
+    assert seen_order(7, 21, seed=2) != order
+
+
+def test_kto_refuses_a_microbatch_of_one_label(start: PeftModel, tiny_qwen: Path, tmp_path: Path) -> None:
+    run = make_run("kto", start, tiny_qwen, tmp_path)
+    run.labels[:] = [True] * 4  # type: ignore[index]
+    with pytest.raises(PipelineError, match="one label only"):
+        kto.build_trainer(run)

@@ -1,0 +1,114 @@
+"""What counts as right, as Arabic and as flawed in an answer's text."""
+
+from __future__ import annotations
+
+import pytest
+from sacrebleu.metrics import CHRF
+
+from stages.arabic.flaws import HEDGES
+from stages.errors import PipelineError
+from stages.scoring.text import (
+    arabic_ratio,
+    chrf,
+    chrf_signature,
+    contains,
+    exact_match,
+    hedged,
+    passes,
+    repeated,
+)
+
+ANSWER = "عاصمة مصر هي القاهرة."
+
+
+@pytest.mark.parametrize(
+    "text", [ANSWER, "عاصمه مصر هي القاهره", "عَاصِمَةُ مِصْرَ هِيَ القَاهِرَةُ!", " عاصمة  مصر هي القاهـــرة. "]
+)
+def test_exact_match_forgives_spelling_habits(text: str) -> None:
+    assert exact_match(text, ["الرياض", ANSWER])
+
+
+@pytest.mark.parametrize("text", ["", "القاهرة", "عاصمة مصر هي الرياض.", ANSWER + " " + ANSWER])
+def test_exact_match_forgives_nothing_else(text: str) -> None:
+    assert not exact_match(text, [ANSWER])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (ANSWER, "القاهرة"),
+        ("إنها «القاهره»، لا غير", "القاهرة"),
+        ("العملة هي الريال السعودي.", "الريال السعودي"),
+        ("الناتج ٣٥ متراً", "35"),
+        ("الطول 7.5 متر", "٧٫٥"),
+        ("أبو ظبي", "ابو ظبي"),
+    ],
+)
+def test_a_value_is_found_by_its_whole_words(text: str, value: str) -> None:
+    assert contains(text, value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("الناتج ٣٥٠", "٣٥"),
+        ("الطول ٧٫٥٢", "٧٫٥"),
+        ("عمانية", "عمان"),
+        ("السعودي الريال", "الريال السعودي"),
+        ("الريال القطري السعودي", "الريال السعودي"),
+        ("", "القاهرة"),
+    ],
+)
+def test_parts_of_words_and_scattered_words_do_not_count(text: str, value: str) -> None:
+    assert not contains(text, value)
+
+
+@pytest.mark.parametrize("value", ["", " ", "؟!"])
+def test_a_value_without_words_is_an_error(value: str) -> None:
+    with pytest.raises(PipelineError, match="no word"):
+        contains(ANSWER, value)
+
+
+def test_every_check_of_a_row_must_hold() -> None:
+    cairo, riyadh = ({"name": "contains", "value": value} for value in ("القاهرة", "الرياض"))
+    assert passes(ANSWER, [cairo]) is True
+    assert passes(ANSWER, [cairo, riyadh]) is False
+    assert passes(ANSWER, []) is None
+    with pytest.raises(PipelineError, match="'starts'"):
+        passes(ANSWER, [{"name": "starts", "value": "ا"}])
+
+
+def test_chrf_is_sacrebleus_after_light_normalisation() -> None:
+    assert chrf("عَاصِمَةُ مِصْرَ هِيَ القاهرة.", [ANSWER]) == pytest.approx(100)
+    plain = CHRF(word_order=2).sentence_score("عاصمة قطر هي الدوحة.", [ANSWER]).score
+    assert chrf("عاصمة قطر هي الدوحة.", [ANSWER]) == pytest.approx(plain)
+    assert 0 < plain < 100
+    assert chrf("", [ANSWER]) == 0
+
+
+def test_chrf_takes_the_best_reference() -> None:
+    assert chrf(ANSWER, ["الرياض", ANSWER]) == pytest.approx(100)
+
+
+def test_the_signature_names_all_that_decides_the_score() -> None:
+    for part in ("chrF2++", "nrefs:var", "nc:6", "nw:2", "version:2.6.0", "normalisation:light"):
+        assert part in chrf_signature()
+
+
+@pytest.mark.parametrize(
+    ("text", "ratio"),
+    [(ANSWER, 1), ("٤٢", 1), ("مِصْرُ ٣!", 1), ("", 0), ("  ", 0), ("Cairo", 0), ("مصر abc", 0.5), ("首都", 0)],
+)
+def test_arabic_ratio_counts_letters_only(text: str, ratio: float) -> None:
+    assert arabic_ratio(text) == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize("opening", HEDGES)
+def test_planted_hedges_are_recognised(opening: str) -> None:
+    assert hedged(f"{opening} {ANSWER}")
+    assert not hedged(ANSWER)
+
+
+def test_planted_repetition_is_recognised() -> None:
+    assert repeated(f"{ANSWER} {ANSWER}")
+    assert not repeated(ANSWER)
