@@ -11,13 +11,8 @@ forbidden, so that every model decodes the same number of tokens.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import resource
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -28,6 +23,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from stages import paths
 from stages.errors import PipelineError, run_stage
 from stages.files import Row, read_jsonl, write_json
+from stages.host import describe_host, peak_memory_mib
 from stages.models import configure_torch, load_model, load_tokenizer
 from stages.params import BenchmarkBudget, load_params
 from stages.scoring import unwrapped
@@ -108,29 +104,6 @@ def share_of_peak(gflop: float, pass_seconds: float, peak_gflops: float) -> floa
             f"of {peak_gflops:.3g} GFLOP/s measured here: the timing is wrong; run the stage again on an idle machine"
         )
     return share
-
-
-def peak_memory_mib() -> float:
-    """Of the GPU where there is one, else of this process (resident set), in MiB."""
-    if torch.cuda.is_available():
-        return float(torch.cuda.max_memory_allocated()) / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # bytes on macOS, KiB on Linux
-
-
-def describe_host() -> Row:
-    """The machine that the timings belong to."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {
-        "cpu": named[0] if named else platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "os": f"{platform.system()} {platform.release()}",
-    }
 
 
 def main() -> None:

@@ -44,9 +44,10 @@ def numbered_jsonl(path: Path) -> Iterator[tuple[int, Row]]:
         raise PipelineError(f"{path} is missing: restore it with git, or run `dvc repro` if it is an output") from None
     if data.startswith(b"\xef\xbb\xbf"):
         raise PipelineError(f"{path}:1: starts with a byte order mark: save the file as UTF-8 without BOM")
-    for number, line in enumerate(data.split(b"\n"), start=1):
-        if not line and number > 1 and number == data.count(b"\n") + 1:
-            return
+    lines = data.split(b"\n")
+    if not lines[-1]:
+        lines.pop()  # what follows the final newline is no line
+    for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line.decode("utf-8"))
         except UnicodeDecodeError as error:

@@ -6,10 +6,9 @@ itself uses, reads a number (treeverse/dvc#8466).
 
 from __future__ import annotations
 
-import types
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
@@ -17,7 +16,6 @@ from ruamel.yaml.error import MarkedYAMLError
 from stages import paths
 from stages.errors import PipelineError
 
-Method = Literal["sft", "dpo", "kto", "ipo", "cpo"]
 DTYPES = ("float32", "bfloat16")
 
 
@@ -58,37 +56,63 @@ class Lora:
 
 
 @dataclass(frozen=True)
-class TrainMethod:
-    """What a model of the comparison is: its loss, its start and its data."""
+class SftMethod:
+    """Cross-entropy on answers; on pairs, on the chosen ones."""
 
-    method: Method
+    method: Literal["sft"]
     init: str
-    data: Literal["sft", "pairs", "unpaired"]
-    beta: float | None = None
-    nll_weight: float | None = None
-    desirable_weight: float | None = None
-    undesirable_weight: float | None = None
+    data: Literal["sft", "pairs"]
+
+
+@dataclass(frozen=True)
+class PairMethod:
+    """DPO, or IPO in TRL's form per token. ``beta`` is explained in params.yaml, where the user sets it."""
+
+    method: Literal["dpo", "ipo"]
+    init: str
+    data: Literal["pairs"]
+    beta: float
 
     def __post_init__(self) -> None:
-        needed = {
-            "sft": set(),
-            "dpo": {"beta"},
-            "ipo": {"beta"},
-            "cpo": {"beta", "nll_weight"},
-            "kto": {"beta", "desirable_weight", "undesirable_weight"},
-        }[self.method]
-        for name in ("beta", "nll_weight", "desirable_weight", "undesirable_weight"):
-            value = getattr(self, name)
-            if (value is not None) != (name in needed):
-                verb = "needs" if name in needed else "does not use"
-                raise ValueError(f"method {self.method} {verb} {name}")
-            if value is not None and value <= 0:
-                raise ValueError(f"{name} must be above 0")
-        wanted = {"sft": ("sft", "pairs"), "kto": ("unpaired",)}.get(self.method, ("pairs",))
-        if self.data not in wanted:
-            raise ValueError(f"method {self.method} trains on {' or '.join(wanted)}, not on {self.data}")
-        if not self.init.startswith("models/"):
-            raise ValueError("init names a folder of this pipeline, for example models/base or models/sft")
+        _above_zero(beta=self.beta)
+
+
+@dataclass(frozen=True)
+class CpoMethod:
+    """DPO without a reference, plus ``nll_weight`` times the likelihood of the chosen answer."""
+
+    method: Literal["cpo"]
+    init: str
+    data: Literal["pairs"]
+    beta: float
+    nll_weight: float
+
+    def __post_init__(self) -> None:
+        _above_zero(beta=self.beta, nll_weight=self.nll_weight)
+
+
+@dataclass(frozen=True)
+class KtoMethod:
+    """Single answers labelled good or bad, each label with its weight."""
+
+    method: Literal["kto"]
+    init: str
+    data: Literal["unpaired"]
+    beta: float
+    desirable_weight: float
+    undesirable_weight: float
+
+    def __post_init__(self) -> None:
+        _above_zero(beta=self.beta, desirable_weight=self.desirable_weight, undesirable_weight=self.undesirable_weight)
+
+
+TrainMethod = SftMethod | PairMethod | CpoMethod | KtoMethod
+
+
+def _above_zero(**values: float) -> None:
+    for name, value in values.items():
+        if value <= 0:
+            raise ValueError(f"{name} must be above 0, found {value}")
 
 
 @dataclass(frozen=True)
@@ -156,7 +180,14 @@ class LocalBase:
 
 
 Base = PretrainBase | HubBase | LocalBase
-BASE_KINDS: dict[str, type[Base]] = {"pretrain": PretrainBase, "hub": HubBase, "local": LocalBase}
+# A union is told apart by one of its keys.
+VARIANTS: dict[Any, tuple[str, dict[str, Any]]] = {
+    Base: ("kind", {"pretrain": PretrainBase, "hub": HubBase, "local": LocalBase}),
+    TrainMethod: (
+        "method",
+        {"sft": SftMethod, "dpo": PairMethod, "ipo": PairMethod, "cpo": CpoMethod, "kto": KtoMethod},
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -233,7 +264,7 @@ class Params:
             if set(profile.train) != set(self.train):
                 raise ValueError(f"profiles.{name}.train must have exactly the keys of train: {', '.join(self.train)}")
         for name, model in self.train.items():
-            if model.init != "models/base" and model.init.removeprefix("models/") not in self.train:
+            if model.init != "models/base" and model.init.removeprefix("models/") not in self.train.keys() - {name}:
                 raise ValueError(f"train.{name}.init: {model.init} is neither models/base nor a model of train")
 
     @property
@@ -257,11 +288,12 @@ def load_params(path: Path = paths.PARAMS) -> Params:
 def _build(cls: Any, value: Any, key: str, path: Path) -> Any:
     """Turn plain YAML into ``cls``; ``key`` is the dotted place of ``value``, for messages."""
     where = f"{path}: {key}" if key else str(path)
-    if cls is Base:
-        kind = value.get("kind") if isinstance(value, dict) else None
-        if kind not in BASE_KINDS:
-            raise PipelineError(f"{where}.kind is {kind!r}: write one of {', '.join(BASE_KINDS)}")
-        cls = BASE_KINDS[kind]
+    if cls in VARIANTS:
+        tag, classes = VARIANTS[cls]
+        kind = value.get(tag) if isinstance(value, dict) else None
+        if kind not in classes:
+            raise PipelineError(f"{where}.{tag} is {kind!r}: write one of {', '.join(classes)}")
+        cls = classes[kind]
     if is_dataclass(cls):
         return _build_dataclass(cls, value, key, path, where)
     origin, arguments = get_origin(cls), get_args(cls)
@@ -277,8 +309,6 @@ def _build(cls: Any, value: Any, key: str, path: Path) -> Any:
         if value not in arguments:
             raise PipelineError(f"{where} is {value!r}: write one of {', '.join(map(str, arguments))}")
         return value
-    if origin in (Union, types.UnionType):  # only `X | None` is used
-        return None if value is None else _build(arguments[0], value, key, path)
     if cls is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not cls:

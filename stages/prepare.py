@@ -25,7 +25,7 @@ from stages.rows import kinds
 from stages.rows.raw import Raw, drop_duplicates, drop_record, read_file, read_folder
 from stages.rows.split import SPLITS, YEARS, Mentions, held_out, numbers_in, overlap, split_rows
 
-CORPUS_NUMBERS = 6000  # distinct integers of four to six digits that the corpus spells
+CORPUS_NUMBERS_PER_LENGTH = 1500  # integers drawn of each length, four to six digits; their neighbours come on top
 
 
 def read_raw() -> tuple[list[Row], list[Raw]]:
@@ -54,9 +54,19 @@ def drop_unfair(splits: dict[str, list[Raw]]) -> tuple[dict[str, list[Raw]], lis
 
 
 def corpus_numbers(forbidden: set[int], seed: int) -> list[int]:
-    """The integers that the corpus may spell."""
-    pool = [number for number in range(1000, 1_000_000) if number not in forbidden and number not in YEARS]
-    return sorted(random.Random(f"{seed}:corpus").sample(pool, CORPUS_NUMBERS))
+    """The integers that the corpus may spell, as short as those that are asked for.
+
+    A uniform draw would be nine tenths six-digit numbers. A third of the draw brings its successor along, and the
+    round thousands are in, since statements of successors and of unit conversions need them.
+    """
+    generator = random.Random(f"{seed}:corpus")
+    drawn = [
+        number
+        for digits in (4, 5, 6)
+        for number in generator.sample(range(10 ** (digits - 1), 10**digits), CORPUS_NUMBERS_PER_LENGTH)
+    ]
+    wanted = {*drawn, *(number + 1 for number in drawn[::3]), *range(1000, 100_000, 1000)}
+    return sorted(number for number in wanted if number not in forbidden and number not in YEARS and number < 10**6)
 
 
 def corpus_lines(

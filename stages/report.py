@@ -16,7 +16,7 @@ from pathlib import Path
 from stages import paths
 from stages.errors import run_stage
 from stages.files import Row, read_jsonl, replaced_folder, write_text
-from stages.params import Params, load_params
+from stages.params import Params, SftMethod, load_params
 from stages.reporting import inputs, sections
 from stages.reporting.answers import answers_section
 from stages.reporting.audit import audit
@@ -98,7 +98,8 @@ def not_measured(params: Params, found: Measured) -> str:
 
 def compose(params: Params, found: Measured) -> str:
     """The whole page."""
-    betas = {model: params.train[model].beta for model in found.training}
+    methods = {model: params.train[model] for model in found.training}
+    betas = {model: None if isinstance(method, SftMethod) else method.beta for model, method in methods.items()}
     seed_plots = "\n\n".join(picture(title, name) for title, name in SEED_PLOTS.items() if found.training)
     confidence = f"{params.evaluate.confidence * 100:g} %"
     parts = [

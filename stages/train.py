@@ -15,26 +15,25 @@ import importlib
 import importlib.metadata
 import json
 import math
-import os
 import platform
-import resource
 import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stages import models, paths  # first: it keeps every later import offline
 
 # isort: split
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from stages.checkpoints import SaveEveryMinute, StepClock, newest_checkpoint, scratch_folder
 from stages.curves import write_curves
 from stages.errors import PipelineError, run_stage
 from stages.files import Row, read_json, read_jsonl, replaced_folder, sha256, write_json
+from stages.host import describe_host, peak_memory_mib
 from stages.methods.run import LORA_TARGETS, Run, seen_order, unpaired_order
 from stages.params import Lora, Params, Profile, TrainMethod, load_params
 from stages.progress import show_progress
@@ -145,10 +144,9 @@ def train_one(name: str, params: Params, rows: list[Row], tokenizer: PreTrainedT
     def reference(answers: Sequence[Encoded]) -> list[float]:
         nonlocal reference_tokens
         reference_tokens += sum(answer.length for answer in answers)
-        model.train(False)
         autocast = torch.autocast(models.device().type, torch.bfloat16, enabled=profile.dtype == "bfloat16")
         with autocast:
-            return completion_logprobs(model, answers, show=f"{name} reference")
+            return completion_logprobs(cast(PreTrainedModel, model), answers, show=f"{name} reference")
 
     run = Run(
         model=model,
@@ -238,24 +236,6 @@ def save_adapter(model: PeftModel, tokenizer: PreTrainedTokenizerBase, folder: P
     tokenizer.save_pretrained(str(folder))
 
 
-def peak_memory_mib() -> float:
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def host() -> Row:
-    """The machine that the timings belong to."""
-    return {
-        "cpu": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "torch": torch.__version__,
-        "os": platform.system(),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="a key of params.yaml: train")
@@ -264,6 +244,10 @@ def main() -> None:
     if name not in params.train:
         raise PipelineError(f"{name!r} is not a key of train in {paths.PARAMS}: known are {', '.join(params.train)}")
     method, profile = params.train[name], params.active
+    if method.init != str(paths.BASE) and not (Path(method.init) / "adapter_model.safetensors").exists():
+        raise PipelineError(
+            f"{method.init} holds no adapter to start from: run `dvc repro train@{Path(method.init).name}`"
+        )
     models.configure_torch(profile)
     rows, dropped = read_rows(name, method)
     tokenizer = models.load_tokenizer()
@@ -296,7 +280,7 @@ def main() -> None:
             },
         )
     timings = [read_json(final / "timing.json") for final in finals]
-    write_json(paths.timing(name), {"model": name, "host": host(), "seeds": timings})
+    write_json(paths.timing(name), {"model": name, "host": describe_host(), "seeds": timings})
     for seed in profile.seeds:
         for folder in paths.scratch_root().glob(f"train-{name}-{seed}-*"):
             shutil.rmtree(folder, ignore_errors=True)

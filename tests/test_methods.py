@@ -16,7 +16,7 @@ from stages.errors import PipelineError
 from stages.methods import kto
 from stages.methods.run import LORA_TARGETS, Run, seen_order, unpaired_order
 from stages.models import load_tokenizer
-from stages.params import Budget, TrainMethod, load_params
+from stages.params import Budget, CpoMethod, KtoMethod, PairMethod, SftMethod, TrainMethod, load_params
 from stages.scoring.logprobs import completion_logprobs
 from stages.tokens import Encoded, encode
 
@@ -24,12 +24,12 @@ TOLERANCE = 1e-5
 QUESTIONS = ["ما عاصمة مصر؟", "اكتب العدد ٤٥ بالحروف.", "أين تقع المغرب؟", "ما لغة عمان؟"]
 GOOD = ["عاصمة مصر هي القاهرة.", "خمسة وأربعون.", "في أفريقيا.", "العربية."]
 BAD = ["لا أعرف، ربما القاهرة.", "أربعة وخمسون.", "في آسيا، في آسيا.", "لغة عمان هي لغة أخرى."]
-METHODS = {
-    "sft": TrainMethod("sft", "models/base", "sft"),
-    "dpo": TrainMethod("dpo", "models/base", "pairs", beta=0.3),
-    "ipo": TrainMethod("ipo", "models/base", "pairs", beta=0.7),
-    "cpo": TrainMethod("cpo", "models/base", "pairs", beta=0.2, nll_weight=0.5),
-    "kto": TrainMethod("kto", "models/base", "unpaired", beta=0.4, desirable_weight=1.0, undesirable_weight=1.2),
+METHODS: dict[str, TrainMethod] = {
+    "sft": SftMethod("sft", "models/base", "sft"),
+    "dpo": PairMethod("dpo", "models/base", "pairs", beta=0.3),
+    "ipo": PairMethod("ipo", "models/base", "pairs", beta=0.7),
+    "cpo": CpoMethod("cpo", "models/base", "pairs", beta=0.2, nll_weight=0.5),
+    "kto": KtoMethod("kto", "models/base", "unpaired", beta=0.4, desirable_weight=1.0, undesirable_weight=1.2),
 }
 
 

@@ -64,6 +64,15 @@ def test_the_opening_says_who_fixes_the_behaviour_and_keeps_the_knowledge(root: 
     assert 3 <= len(re.findall(r"[.](?= |$)", re.sub(r"\d[.]\d", "", opening))) <= 5
 
 
+def test_a_loss_that_may_be_small_is_undecided(root: Path) -> None:
+    world = told()
+    world.knows["kto"] = 0.76
+    text = page(root, world)
+    low, high = (float(end) for end in re.findall(r"[\d.]+", table_rows(text)["kto"][2])[1:])
+    assert low < 95 < high
+    assert table_rows(text)["kto"][3] == "undecided"
+
+
 def test_a_tie_is_called_a_tie(root: Path) -> None:
     opening = page(root, told()).split("\n\n")[1]
     assert "tied with `kto` and `cpo`" in opening

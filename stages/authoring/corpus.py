@@ -48,7 +48,7 @@ APPEARANCES = {
 # After these topics «عاصمتها» is the country's; «وتقع» needs more: a sentence whose subject is the country.
 NAMES_ITS_OWNER = ("capital", "currency", "language", "official")
 COUNTRY_IS_SUBJECT = ("{name}", "{t}", "ليس{s} {name}", "انضم{s}", "و{name}", "و{he}", "و{t}")
-NEEDS_SUBJECT = ("و{he}", "و{t}")
+NEEDS_SUBJECT = ("و{he}", "و{t}", "واسم{ha}", "أما اسم{ha}", "والرجل من{ha}", "والنسبة إلي{ha}", "أما النسبة إلي{ha}")
 
 _MARKS = re.compile("[\u0650-\u0652\u064c\u064e\u064f\u0670\u0640]")  # tanwin an and in stay: أولاً، ثمانٍ
 _UNFIT = re.compile("[؟?A-Za-z]")

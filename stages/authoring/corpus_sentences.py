@@ -2,8 +2,8 @@
 
 Slots of a country: {t} is the prefix of a present-tense verb (ت or ي), {s} the ending of a past one (ت or nothing),
 {ha} the attached pronoun (ها or ه) and {he} the free one (هي or هو): a country is feminine or masculine as its row
-says. [x|y] reads x for a man and y for a woman. No template asks a question: the facts are read as prose here, and asked for the first time in fine-tuning.
-Longer than our other files, because it is text and no logic.
+says. [x|y] reads x for a man and y for a woman. No template asks a question: the facts are read as prose here, and
+asked for the first time in fine-tuning. Longer than our other files, because it is text and no logic.
 """
 
 from __future__ import annotations

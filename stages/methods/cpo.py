@@ -8,13 +8,15 @@ tokens (it trains an extra end-of-text token), and may be removed.
 from __future__ import annotations
 
 from transformers import Trainer
-from trl import DPOConfig
+from trl.trainer.dpo_config import DPOConfig
 
 from stages.methods.run import Run, TokenisedDPOTrainer, pair_dataset, shared_arguments
+from stages.params import CpoMethod
 
 
 def build_trainer(run: Run) -> Trainer:
     """TRL's DPOTrainer with the sigmoid and the sft loss, on a reference of zeros."""
+    assert isinstance(run.method, CpoMethod)
     arguments = DPOConfig(
         **shared_arguments(run),
         loss_type=["sigmoid", "sft"],

@@ -8,13 +8,15 @@ from __future__ import annotations
 import math
 
 from transformers import Trainer
-from trl import DPOConfig
+from trl.trainer.dpo_config import DPOConfig
 
 from stages.methods.run import Run, TokenisedDPOTrainer, referenced_pairs, shared_arguments
+from stages.params import PairMethod
 
 
 def build_trainer(run: Run) -> Trainer:
     """TRL's DPOTrainer with the sigmoid loss."""
+    assert isinstance(run.method, PairMethod)
     arguments = DPOConfig(
         **shared_arguments(run), loss_type=["sigmoid"], beta=run.method.beta, precompute_ref_log_probs=True
     )

@@ -7,13 +7,15 @@ divides by the number of tokens, so the target gap 1/(2 beta) is in nats PER TOK
 from __future__ import annotations
 
 from transformers import Trainer
-from trl import DPOConfig
+from trl.trainer.dpo_config import DPOConfig
 
 from stages.methods.run import Run, TokenisedDPOTrainer, referenced_pairs, shared_arguments
+from stages.params import PairMethod
 
 
 def build_trainer(run: Run) -> Trainer:
     """TRL's DPOTrainer with the IPO loss."""
+    assert isinstance(run.method, PairMethod)
     arguments = DPOConfig(
         **shared_arguments(run), loss_type=["ipo"], beta=run.method.beta, precompute_ref_log_probs=True
     )
@@ -24,5 +26,5 @@ def build_trainer(run: Run) -> Trainer:
 
 def first_loss(run: Run) -> float | None:
     """On the reference the gap is 0, so the loss starts at the squared target."""
-    assert run.method.beta is not None
+    assert isinstance(run.method, PairMethod)
     return float((1 / (2 * run.method.beta)) ** 2)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from datasets import Dataset
 from transformers import Trainer
-from trl import KTOConfig
+from trl.trainer.kto_config import KTOConfig
 
 from stages.errors import PipelineError
 from stages.methods.run import Run, TokenisedKTOTrainer, shared_arguments
+from stages.params import KtoMethod
 from stages.tokens import Encoded
 
 
 def build_trainer(run: Run) -> Trainer:
     """TRL's KTOTrainer; the mismatched answers are laid out here, as TRL lays them out itself."""
+    assert isinstance(run.method, KtoMethod)
     check_labels(run)
     matched = [row["completion"] for row in run.rows]
     mismatched = neighbours(matched, run.budget.rows_per_microbatch)
@@ -42,7 +44,8 @@ def build_trainer(run: Run) -> Trainer:
 
 def first_loss(run: Run) -> float | None:
     """On the reference h and z0 are 0: half the mean weight of the first step's rows."""
-    weights = {True: run.method.desirable_weight or 0.0, False: run.method.undesirable_weight or 0.0}
+    assert isinstance(run.method, KtoMethod)
+    weights = {True: run.method.desirable_weight, False: run.method.undesirable_weight}
     first = [weights[label] for label in run.labels[: run.budget.rows_per_step]]
     return 0.5 * sum(first) / len(first)
 

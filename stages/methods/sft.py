@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from datasets import Dataset
 from transformers import Trainer
-from trl import SFTConfig, SFTTrainer
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
 
 from stages.methods.run import Run, shared_arguments
 

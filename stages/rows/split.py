@@ -68,9 +68,9 @@ def keys_of(raw: Raw, mentions: Mentions) -> set[str]:
 def near_copies(raws: Sequence[Raw]) -> list[tuple[str, str]]:
     """Pairs of ids of hand-written rows whose answers share most word trigrams (MinHash, datasketch)."""
     index = MinHashLSH(threshold=NEAR_COPY_JACCARD, num_perm=64)
-    found = []
+    found: list[tuple[str, str]] = []
     for raw in raws:
-        words = folded(raw.row.get("completion", raw.row.get("chosen", ""))).split()
+        words = folded(str(raw.row.get("completion") or raw.row["chosen"])).split()
         sketch = MinHash(num_perm=64, seed=1)
         sketch.update_batch([" ".join(words[i : i + 3]).encode() for i in range(max(1, len(words) - 2))])
         found.extend((str(other), raw.row["id"]) for other in sorted(index.query(sketch)))
