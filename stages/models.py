@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,8 @@ from typing import Any
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# TRL 1.16 reads an attribute that transformers 5.23 renamed; its users can do nothing about it.
+warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
@@ -26,13 +31,27 @@ def device() -> torch.device:
 
 
 def configure_torch(profile: Profile) -> None:
-    """Threads, TF32 and deterministic kernels, once per process."""
+    """Threads, memory and TF32, once per process."""
+    keep_freed_memory()
     if profile.threads:
         torch.set_num_threads(profile.threads)
     if torch.cuda.is_available():
         os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep freed blocks: every step frees and takes the same logits of tens of megabytes.
+
+    Handing them back to the kernel each time cost two thirds of the pretraining speed (1.5 against 5.4 steps a second
+    on 2 cores). Elsewhere than on glibc there is no ``mallopt``, and nothing is changed.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        trim_threshold, mmap_threshold = -1, -3  # parameter numbers of <malloc.h>
+        mallopt(mmap_threshold, 1 << 30)
+        mallopt(trim_threshold, 1 << 30)
 
 
 def attention_implementation(wanted: str) -> str:

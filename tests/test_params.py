@@ -215,6 +215,20 @@ def test_broken_yaml_is_refused_with_its_line(file: Path, old: str, new: str, li
         assert text.splitlines()[number - 1].startswith(line.split("#")[0].rstrip())
 
 
+@pytest.mark.parametrize(
+    "content", [TEXT.encode() + b"# caf\xe9\n", TEXT.encode() + b"# \x07\n"], ids=["Latin-1", "a control character"]
+)
+def test_bytes_that_are_no_yaml_text_are_refused(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    refusal(file)
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf"])
+def test_a_learning_rate_that_is_not_finite_is_refused(file: Path, number: str) -> None:
+    file.write_text(TEXT.replace("learning_rate: 5.0e-6", f"learning_rate: {number}", 1), encoding="utf-8")
+    assert "learning_rate" in refusal(file)
+
+
 @pytest.mark.parametrize("text", ["", "a sentence", "- a list"])
 def test_a_file_that_is_no_mapping_is_refused(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")
