@@ -102,7 +102,7 @@ def length_summary(encoded: Sequence[dict[str, Encoded]], rows: Sequence[Row]) -
         lengths = sorted(row[field].length for row in encoded)
         answer_tokens = sum(len(row[field].completion_ids) - 1 for row in encoded)
         words = sum(len(row[field][0]["content"].split()) for row in rows)
-        cuts = statistics.quantiles(lengths, n=20, method="inclusive")
+        cuts = statistics.quantiles(lengths if lengths[1:] else lengths * 2, n=20, method="inclusive")
         summary[field] = {
             "rows": len(lengths),
             "median_tokens": cuts[9],
@@ -128,6 +128,10 @@ def main() -> None:
         }
         for kind in TRAINED_KINDS:
             path = paths.prepared_split(kind, split)
+            if not rows[kind]:
+                raise PipelineError(
+                    f"{path} holds no rows: add rows to {paths.RAW}, or change data.seed in params.yaml"
+                )
             check_stop(tokenizer, path, encoded[kind])
             dropped += too_long(path, rows[kind], encoded[kind], allowed[kind])
             lengths[f"{kind}/{split}"] = length_summary(encoded[kind], rows[kind])

@@ -6,16 +6,8 @@ import ctypes
 import importlib.util
 import os
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
-
-# No stage may reach for the network by itself; the base stage lifts this for a hub download that params ask for.
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# TRL 1.16 reads an attribute that transformers 5.23 renamed; its users can do nothing about it.
-warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase

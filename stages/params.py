@@ -6,12 +6,13 @@ itself uses, reads a number (treeverse/dvc#8466).
 
 from __future__ import annotations
 
+import math
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from stages import paths
 from stages.errors import PipelineError
@@ -264,7 +265,7 @@ class Params:
             if set(profile.train) != set(self.train):
                 raise ValueError(f"profiles.{name}.train must have exactly the keys of train: {', '.join(self.train)}")
         for name, model in self.train.items():
-            if model.init != "models/base" and model.init.removeprefix("models/") not in self.train.keys() - {name}:
+            if model.init not in {"models/base", *(f"models/{other}" for other in self.train if other != name)}:
                 raise ValueError(f"train.{name}.init: {model.init} is neither models/base nor a model of train")
 
     @property
@@ -278,9 +279,13 @@ def load_params(path: Path = paths.PARAMS) -> Params:
         document = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing: run from the repository's root, or restore it with git") from None
+    except UnicodeDecodeError as error:
+        raise PipelineError(f"{path}: not UTF-8 at byte {error.start}: save the file as UTF-8") from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise PipelineError(f"{path}:{line}: not valid YAML ({error.problem}): mend the line") from None
+    except YAMLError as error:  # a character that YAML forbids
+        raise PipelineError(f"{path}: not valid YAML ({str(error).splitlines()[0]}): remove it") from None
     params: Params = _build(Params, document, "", path)
     return params
 
@@ -311,7 +316,7 @@ def _build(cls: Any, value: Any, key: str, path: Path) -> Any:
         return value
     if cls is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if type(value) is not cls:
+    if type(value) is not cls or (cls is float and not math.isfinite(value)):
         raise PipelineError(f"{where} must be a {cls.__name__}, found {value!r} of type {type(value).__name__}")
     return value
 

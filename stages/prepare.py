@@ -138,7 +138,7 @@ def describe(prepared: dict[str, list[Row]], raws: Iterable[Raw], dropped: list[
 
 
 def _quantiles(values: list[int]) -> Row:
-    cuts = statistics.quantiles(values, n=20, method="inclusive")
+    cuts = statistics.quantiles(values if values[1:] else values * 2, n=20, method="inclusive")
     return {"min": min(values), "p5": cuts[0], "median": cuts[9], "p95": cuts[18], "max": max(values)}
 
 

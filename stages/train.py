@@ -22,20 +22,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from stages import models, paths  # first: it keeps every later import offline
-
-# isort: split
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
+from stages import models, paths
 from stages.checkpoints import SaveEveryMinute, StepClock, newest_checkpoint, scratch_folder
 from stages.curves import write_curves
 from stages.errors import PipelineError, run_stage
 from stages.files import Row, read_json, read_jsonl, replaced_folder, sha256, write_json
 from stages.host import describe_host, peak_memory_mib
 from stages.methods.run import LORA_TARGETS, Run, seen_order, unpaired_order
-from stages.params import Lora, Params, Profile, TrainMethod, load_params
+from stages.params import Budget, Lora, Params, Profile, TrainMethod, load_params
 from stages.progress import show_progress
 from stages.scoring.logprobs import completion_logprobs
 from stages.tokens import Encoded, encode, sides
@@ -46,23 +44,26 @@ FIRST_LOSS_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
 
 
 def read_rows(name: str, method: TrainMethod) -> tuple[list[Row], int]:
-    """The training rows that `contract` kept, and how many it dropped."""
+    """The training rows that `contract` kept, by id (pairs and unpaired rows must agree), and how many it dropped."""
     path = paths.prepared_split(method.data, "train")
     dropped = {row["id"] for row in read_jsonl(paths.CONTRACT_DROPPED) if row["file"] == str(path)}
-    rows = [row for row in read_jsonl(path) if row["id"] not in dropped]
+    rows = sorted((row for row in read_jsonl(path) if row["id"] not in dropped), key=lambda row: str(row["id"]))
     if not rows:
         raise PipelineError(f"{path}: no row fits max_tokens for {name}: raise it in params.yaml")
     return rows, len(dropped)
 
 
-def ordered(rows: list[Row], method: TrainMethod, params: Params, name: str, seed: int) -> list[Row]:
-    """The rows in the order in which they are seen; one entry per row of the budget."""
-    budget = params.active.train[name]
-    if method.data == "unpaired":
-        order = unpaired_order(rows, budget.steps, budget.rows_per_step, budget.rows_per_microbatch, seed)
-    else:
-        order = seen_order(len(rows), budget.steps * budget.rows_per_step, seed)
-    return [rows[index] for index in order]
+def encode_rows(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> list[dict[str, Encoded]]:
+    """Token ids of every answer, by field: the ids that `contract` proved."""
+    return [{field: encode(tokenizer, row["prompt"], answer) for field, answer in sides(row)} for row in rows]
+
+
+def row_order(rows: Sequence[Row], encoded: Sequence[dict[str, Encoded]], budget: Budget, seed: int) -> list[int]:
+    """Which row is seen when: indices into ``rows``, one per row of the budget."""
+    lengths = [max(answer.length for answer in row.values()) for row in encoded]
+    if "label" in rows[0]:
+        return unpaired_order(rows, lengths, budget.steps, budget.rows_per_step, budget.rows_per_microbatch, seed)
+    return seen_order(lengths, budget.steps, budget.rows_per_step, seed)
 
 
 def load_start(profile: Profile, method: TrainMethod, lora: Lora, seed: int) -> PeftModel:
@@ -125,7 +126,14 @@ def definition(name: str, params: Params, seed: int) -> dict[str, Any]:
     }
 
 
-def train_one(name: str, params: Params, rows: list[Row], tokenizer: PreTrainedTokenizerBase, seed: int) -> Path:
+def train_one(
+    name: str,
+    params: Params,
+    rows: Sequence[Row],
+    encoded: Sequence[dict[str, Encoded]],
+    tokenizer: PreTrainedTokenizerBase,
+    seed: int,
+) -> Path:
     """Train one seed in its scratch folder; returns the folder `final` with adapter, run.json, result.json, history."""
     method, profile = params.train[name], params.active
     what = definition(name, params, seed)
@@ -135,8 +143,8 @@ def train_one(name: str, params: Params, rows: list[Row], tokenizer: PreTrainedT
         print(f"{name}: seed {seed} was finished before the interruption")
         return final
     began = time.perf_counter()
-    seen = ordered(rows, method, params, name, seed)
-    encoded = [{field: encode(tokenizer, row["prompt"], answer) for field, answer in sides(row)} for row in seen]
+    order = row_order(rows, encoded, profile.train[name], seed)
+    seen = [encoded[index] for index in order]
     model = load_start(profile, method, params.lora, seed)
     adapter = check_adapter(model, profile)
     reference_tokens = 0
@@ -155,8 +163,8 @@ def train_one(name: str, params: Params, rows: list[Row], tokenizer: PreTrainedT
         budget=profile.train[name],
         profile=profile,
         seed=seed,
-        rows=encoded,
-        labels=[row["label"] for row in seen if "label" in row],
+        rows=seen,
+        labels=[rows[index]["label"] for index in order if "label" in rows[index]],
         reference=reference,
         scratch=scratch,
     )
@@ -174,7 +182,7 @@ def train_one(name: str, params: Params, rows: list[Row], tokenizer: PreTrainedT
     check_losses(name, losses, builder.first_loss(run), profile.dtype)
 
     tail = losses[-max(1, len(losses) // 10) :]
-    trained = [answer for row in encoded for answer in trained_answers(row, method)]
+    trained = [answer for row in seen for answer in trained_answers(row, method)]
     result = adapter | {
         "seed": seed,
         "loss_first": losses[0],
@@ -254,7 +262,8 @@ def main() -> None:
     print(
         f"{name}: {method.method} on {len(rows)} rows of {method.data}, from {method.init}, {len(profile.seeds)} seeds"
     )
-    finals = [train_one(name, params, rows, tokenizer, seed) for seed in profile.seeds]
+    encoded = encode_rows(tokenizer, rows)
+    finals = [train_one(name, params, rows, encoded, tokenizer, seed) for seed in profile.seeds]
     results = [read_json(final / "result.json") for final in finals]
     with replaced_folder(paths.model(name)) as model_folder, replaced_folder(paths.train_metrics(name)) as curves:
         for seed, final in zip(profile.seeds, finals, strict=True):

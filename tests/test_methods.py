@@ -154,14 +154,16 @@ def test_a_method_that_starts_on_its_reference_starts_at_the_known_loss(
 
 def test_all_pairwise_methods_and_kto_see_the_same_pairs_in_the_same_step() -> None:
     unpaired = [
-        {"id": f"{pair}-{side}", "pair": f"p{pair}", "label": side == "chosen"}
+        {"id": f"{pair}-{side}", "pair": f"p{pair:02}", "label": side == "chosen"}
         for pair in range(50)
         for side in ("chosen", "rejected")
     ]
-    pairs_order = seen_order(50, 5 * 8, seed=4)
-    single_order = unpaired_order(unpaired, steps=5, rows_per_step=16, rows_per_microbatch=8, seed=4)
+    lengths = [10 + pair % 7 for pair in range(50)]
+    pairs_order = seen_order(lengths, steps=5, rows_per_step=8, seed=4)
+    by_row = [lengths[index // 2] for index in range(100)]
+    single_order = unpaired_order(unpaired, by_row, steps=5, rows_per_step=16, rows_per_microbatch=8, seed=4)
     for step in range(5):
-        seen = [f"p{index}" for index in pairs_order[step * 8 : step * 8 + 8]]
+        seen = [f"p{index:02}" for index in pairs_order[step * 8 : step * 8 + 8]]
         rows = [unpaired[index] for index in single_order[step * 16 : step * 16 + 16]]
         assert sorted(row["pair"] for row in rows) == sorted(seen * 2)
         for micro in (rows[:8], rows[8:]):
@@ -171,11 +173,20 @@ def test_all_pairwise_methods_and_kto_see_the_same_pairs_in_the_same_step() -> N
 
 
 def test_every_pass_over_the_rows_is_whole_and_shuffled_anew() -> None:
-    order = seen_order(7, 21, seed=1)
-    passes = [order[start : start + 7] for start in (0, 7, 14)]
-    assert all(sorted(one) == list(range(7)) for one in passes)
+    order = seen_order([5] * 16, steps=24, rows_per_step=2, seed=1)
+    passes = [order[start : start + 16] for start in (0, 16, 32)]
+    assert all(sorted(one) == list(range(16)) for one in passes)
     assert passes[0] != passes[1]
-    assert seen_order(7, 21, seed=2) != order
+    assert seen_order([5] * 16, steps=24, rows_per_step=2, seed=2) != order
+
+
+def test_a_step_holds_rows_of_like_length() -> None:
+    lengths = [(7 * index) % 64 for index in range(64)]
+    order = seen_order(lengths, steps=8, rows_per_step=8, seed=1)
+    spreads = [max(batch) - min(batch) for batch in ([lengths[i] for i in order[s : s + 8]] for s in range(0, 64, 8))]
+    assert max(spreads) == 7
+    firsts = [lengths[order[start]] for start in range(0, 64, 8)]
+    assert firsts != sorted(firsts)
 
 
 def test_kto_refuses_a_microbatch_of_one_label(start: PeftModel, tiny_qwen: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ A flaw changes one factor and keeps the content (controlled corruption), so that
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from stages.arabic.numbers import to_western_digits
 
@@ -76,10 +77,10 @@ def is_hedged(text: str) -> bool:
 
 
 def is_repeated(text: str) -> bool:
-    """True where a sentence of two words or more stands twice, or a run of four words follows itself."""
+    """True where a sentence stands twice (one of a single word: follows itself), or a run of four words does."""
     said = [sentence.strip(" .!؟") for sentence in sentences(text)]
-    said = [sentence for sentence in said if len(sentence.split()) >= 2]
-    if len(set(said)) < len(said):
+    longer = [sentence for sentence in said if len(sentence.split()) >= 2]
+    if len(set(longer)) < len(longer) or any(one and one == two for one, two in pairwise(said)):
         return True
     words = text.split()
     return any(words[i : i + 4] == words[i + 4 : i + 8] for i in range(len(words) - 7))

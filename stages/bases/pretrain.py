@@ -55,10 +55,14 @@ def train_tokenizer(documents: list[str], vocabulary: int, context_tokens: int) 
 
 
 class Blocks(Dataset[dict[str, torch.Tensor]]):
-    """The corpus as one stream of tokens, cut into blocks; documents are separated by the end-of-text token."""
+    """The corpus as one stream of tokens, cut into blocks.
+
+    A document ends with the token that will end an answer: LoRA trains no embedding, and a stop token whose row is
+    still random is learned badly or never (QwenLM/Qwen3#1064).
+    """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, documents: list[str], block_tokens: int) -> None:
-        separator = tokenizer.convert_tokens_to_ids(END_OF_TEXT)
+        separator = tokenizer.convert_tokens_to_ids(TURN_END)
         stream: list[Any] = []
         for ids in tokenizer(documents, add_special_tokens=False)["input_ids"]:
             stream.extend(ids)

@@ -94,7 +94,7 @@ def mcq_rows(raws: Sequence[Raw], limit: int, seed: int) -> list[Row]:
         row = raw.row
         wrong = [item["answer"] for item in row["wrong"]]
         random.Random(f"{seed}:{row['id']}").shuffle(wrong)
-        position = number % 4
+        position = (number + number // 4) % 4  # each block of four starts elsewhere, or a task would own a position
         question = row["prompt"] if SHORT_ANSWER in row["prompt"] else f"{row['prompt']} {SHORT_ANSWER}"
         rows.append(
             common(raw, f"mcq-{row['id']}")

@@ -72,7 +72,15 @@ def _check_skill(raw: Raw) -> None:
             f"{raw.place}: a skill row needs 'entities' (a list) and 'held_out_wording' (true or false)"
         )
     wrong = row.get("wrong")
-    if not isinstance(wrong, list) or len(wrong) != 3 or len({item["answer"] for item in wrong} | {row["answer"]}) != 4:
+    if not isinstance(wrong, list) or not all(
+        isinstance(item, dict) and isinstance(item.get(field), str) and item[field].strip()
+        for item in wrong
+        for field in ("answer", "completion")
+    ):
+        raise PipelineError(f"{raw.place}: field 'wrong' must be a list of objects with 'answer' and 'completion'")
+    if any(mark in item[field] for item in wrong for field in ("answer", "completion") for mark in SPECIAL_TOKEN_MARKS):
+        raise PipelineError(f"{raw.place}: field 'wrong' contains a chat template's special token: remove it")
+    if len(wrong) != 3 or len({item["answer"] for item in wrong} | {row["answer"]}) != 4:
         raise PipelineError(
             f"{raw.place}: field 'wrong' must hold three answers that differ from each other and 'answer'"
         )

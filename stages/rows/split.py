@@ -67,13 +67,19 @@ def keys_of(raw: Raw, mentions: Mentions) -> set[str]:
 
 def near_copies(raws: Sequence[Raw]) -> list[tuple[str, str]]:
     """Pairs of ids of hand-written rows whose answers share most word trigrams (MinHash, datasketch)."""
-    index = MinHashLSH(threshold=NEAR_COPY_JACCARD, num_perm=64)
+    # Weighted against missed copies; the exact share of trigrams then decides.
+    index = MinHashLSH(threshold=NEAR_COPY_JACCARD, num_perm=128, weights=(0.05, 0.95))
+    trigrams: dict[str, set[str]] = {}
     found: list[tuple[str, str]] = []
     for raw in raws:
         words = folded(str(raw.row.get("completion") or raw.row["chosen"])).split()
-        sketch = MinHash(num_perm=64, seed=1)
-        sketch.update_batch([" ".join(words[i : i + 3]).encode() for i in range(max(1, len(words) - 2))])
-        found.extend((str(other), raw.row["id"]) for other in sorted(index.query(sketch)))
+        own = {" ".join(words[i : i + 3]) for i in range(max(1, len(words) - 2))}
+        sketch = MinHash(num_perm=128, seed=1)
+        sketch.update_batch([trigram.encode() for trigram in sorted(own)])
+        for other in sorted(map(str, index.query(sketch))):
+            if len(own & trigrams[other]) >= NEAR_COPY_JACCARD * len(own | trigrams[other]):
+                found.append((other, raw.row["id"]))
+        trigrams[raw.row["id"]] = own
         index.insert(raw.row["id"], sketch)
     return found
 
