@@ -25,8 +25,9 @@ def run_stage(main: Callable[[], None]) -> None:
         if error.errno != errno.ENOSPC:
             raise
         _fail(f"the disk is full ({error.filename or 'no file named'}): free some space and run `dvc repro` again")
-    except RuntimeError as error:
-        if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        refused = isinstance(error, MemoryError) or "out of memory" in str(error)
+        if not refused and "can't allocate memory" not in str(error):
             raise
         _fail(
             "out of memory: lower profiles.<profile>.train.<model>.rows_per_microbatch or max_tokens in params.yaml "

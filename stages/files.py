@@ -23,6 +23,8 @@ def read_json(path: Path) -> Any:
     """Parse one JSON file; raises PipelineError naming the file and the line."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise PipelineError(f"{path}: not UTF-8 at byte {error.start}: save the file as UTF-8") from None
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing: run `dvc repro` to make it, or `dvc pull` to fetch it") from None
     except json.JSONDecodeError as error:

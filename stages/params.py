@@ -55,6 +55,9 @@ class Lora:
     rank: int
     alpha: int
 
+    def __post_init__(self) -> None:
+        _above_zero(rank=self.rank, alpha=self.alpha)
+
 
 @dataclass(frozen=True)
 class SftMethod:
@@ -127,8 +130,11 @@ class Budget:
     max_tokens: int
 
     def __post_init__(self) -> None:
-        if self.learning_rate <= 0 or min(self.steps, self.rows_per_microbatch, self.max_tokens) < 1:
-            raise ValueError("learning_rate, steps, rows_per_microbatch and max_tokens must be above 0")
+        if (
+            self.learning_rate <= 0
+            or min(self.steps, self.rows_per_step, self.rows_per_microbatch, self.max_tokens) < 1
+        ):
+            raise ValueError("learning_rate, steps, rows_per_step, rows_per_microbatch and max_tokens must be above 0")
         if self.rows_per_step % self.rows_per_microbatch:
             raise ValueError("rows_per_step must be a multiple of rows_per_microbatch")
 
@@ -267,6 +273,11 @@ class Params:
         for name, model in self.train.items():
             if model.init not in {"models/base", *(f"models/{other}" for other in self.train if other != name)}:
                 raise ValueError(f"train.{name}.init: {model.init} is neither models/base nor a model of train")
+            seen = [name]
+            while (start := self.train[seen[-1]].init.removeprefix("models/")) in self.train:
+                if start in seen:
+                    raise ValueError(f"train.{name}.init never reaches models/base: {' -> '.join([*seen, start])}")
+                seen.append(start)
 
     @property
     def active(self) -> Profile:
@@ -296,7 +307,7 @@ def _build(cls: Any, value: Any, key: str, path: Path) -> Any:
     if cls in VARIANTS:
         tag, classes = VARIANTS[cls]
         kind = value.get(tag) if isinstance(value, dict) else None
-        if kind not in classes:
+        if not isinstance(kind, str) or kind not in classes:
             raise PipelineError(f"{where}.{tag} is {kind!r}: write one of {', '.join(classes)}")
         cls = classes[kind]
     if is_dataclass(cls):
