@@ -21,26 +21,34 @@ def pin_hub(base: HubBase, folder: Path) -> Row:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    print(
-        f"base: {base.id} at {base.revision}"
-        + (" (downloading what is not cached)" if base.download else " (cache only)")
-    )
+    online = base.download and hub_answers()
+    print(f"base: {base.id} at {base.revision} ({'downloading what is not cached' if online else 'cache only'})")
     try:
         snapshot = snapshot_download(
-            base.id, revision=base.revision, allow_patterns=HUB_FILES, local_files_only=not base.download
+            base.id, revision=base.revision, allow_patterns=HUB_FILES, local_files_only=not online
         )
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        remedy = (
-            "check the network and the id, or choose a base on this disk with `-S profile=local`"
-            if base.download
-            else "set download: true for this profile in params.yaml, or fetch it with `hf download`"
-        )
-        raise PipelineError(
-            f"{base.id} at revision {base.revision[:12]} cannot be had ({type(error).__name__}): {remedy}"
-        ) from None
+        if not base.download:
+            reason, remedy = "not in the hub cache", "set download: true for this profile in params.yaml"
+        else:
+            reason = type(error).__name__ if online else "the hub does not answer, and the cache does not hold it"
+            remedy = "check the network and the id, or choose a base on this disk with `-S profile=local`"
+        raise PipelineError(f"{base.id} at revision {base.revision[:12]} cannot be had ({reason}): {remedy}") from None
     source = Path(snapshot)
     _save_tokenizer(_tokenizer(source), folder)
     return {"kind": "hub", "id": base.id, "revision": base.revision, **_describe(source)}
+
+
+def hub_answers() -> bool:
+    """One request without retries: huggingface_hub repeats a failed one for minutes before it gives up."""
+    import requests
+    from huggingface_hub import constants
+
+    try:
+        requests.head(constants.ENDPOINT, timeout=10)
+    except OSError:  # the base of requests' own exceptions
+        return False
+    return True
 
 
 def pin_local(base: LocalBase, folder: Path) -> Row:
