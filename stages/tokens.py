@@ -7,6 +7,7 @@ with the stop token, and everything after it is cut.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -36,14 +37,9 @@ class Encoded:
         return len(self.prompt_ids) + len(self.completion_ids)
 
 
-def render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Messages) -> str:
-    """The text a model sees before it answers."""
-    return _render(tokenizer, prompt, add_generation_prompt=True)
-
-
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Messages) -> list[int]:
     """Token ids that a model sees before it answers."""
-    return _ids(tokenizer, render_prompt(tokenizer, prompt))
+    return list(_rendered_ids(tokenizer, json.dumps(prompt), True))
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, prompt: Messages, completion: Messages) -> Encoded:
@@ -52,10 +48,8 @@ def encode(tokenizer: PreTrainedTokenizerBase, prompt: Messages, completion: Mes
     Raises PipelineError when the prompt is not a strict prefix of the whole, or when no stop token follows the
     answer: a model trained so would see another context at inference, or never learn to stop.
     """
-    prompt_text = render_prompt(tokenizer, prompt)
-    whole_text = _render(tokenizer, prompt + completion, add_generation_prompt=False)
-    prompt_ids = _ids(tokenizer, prompt_text)
-    whole_ids = _ids(tokenizer, whole_text)
+    prompt_ids = encode_prompt(tokenizer, prompt)
+    whole_ids = list(_rendered_ids(tokenizer, json.dumps(prompt + completion), False))
     shown = completion[0]["content"][:40]
     if whole_ids[: len(prompt_ids)] != prompt_ids or len(whole_ids) == len(prompt_ids):
         raise PipelineError(
@@ -68,11 +62,6 @@ def encode(tokenizer: PreTrainedTokenizerBase, prompt: Messages, completion: Mes
         raise PipelineError(f"no stop token after the answer {shown!r}: the base's chat template must close each turn")
     last_stop = len(answer_ids) - 1 - answer_ids[::-1].index(stop)
     return Encoded(prompt_ids, answer_ids[: last_stop + 1])
-
-
-def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Token ids of plain text, without a template and without special tokens."""
-    return _ids(tokenizer, text)
 
 
 @lru_cache(maxsize=4)
@@ -102,6 +91,12 @@ def generation_stop_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
 def sides(row: Row) -> Sequence[tuple[str, Messages]]:
     """The answers of a prepared row, by field name: one of an SFT or unpaired row, two of a pair."""
     return [(field, row[field]) for field in ("completion", "chosen", "rejected") if field in row]
+
+
+@lru_cache(maxsize=2**14)
+def _rendered_ids(tokenizer: PreTrainedTokenizerBase, messages: str, add_generation_prompt: bool) -> tuple[int, ...]:
+    """Ids of a JSON list of messages; both sides of a pair and its unpaired rows share their prompt."""
+    return tuple(_ids(tokenizer, _render(tokenizer, json.loads(messages), add_generation_prompt=add_generation_prompt)))
 
 
 def _render(tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_generation_prompt: bool) -> str:

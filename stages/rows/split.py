@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-
-from datasketch import MinHash, MinHashLSH
 
 from stages.arabic.normalise import folded
 from stages.arabic.numbers import to_western_digits
@@ -66,21 +64,20 @@ def keys_of(raw: Raw, mentions: Mentions) -> set[str]:
 
 
 def near_copies(raws: Sequence[Raw]) -> list[tuple[str, str]]:
-    """Pairs of ids of hand-written rows whose answers share most word trigrams (MinHash, datasketch)."""
-    # Weighted against missed copies; the exact share of trigrams then decides.
-    index = MinHashLSH(threshold=NEAR_COPY_JACCARD, num_perm=128, weights=(0.05, 0.95))
-    trigrams: dict[str, set[str]] = {}
+    """Pairs of ids of hand-written rows whose answers share most word trigrams: exact, through an inverted index."""
+    holders: dict[str, list[str]] = defaultdict(list)
+    sizes: dict[str, int] = {}
     found: list[tuple[str, str]] = []
     for raw in raws:
         words = folded(str(raw.row.get("completion") or raw.row["chosen"])).split()
         own = {" ".join(words[i : i + 3]) for i in range(max(1, len(words) - 2))}
-        sketch = MinHash(num_perm=128, seed=1)
-        sketch.update_batch([trigram.encode() for trigram in sorted(own)])
-        for other in sorted(map(str, index.query(sketch))):
-            if len(own & trigrams[other]) >= NEAR_COPY_JACCARD * len(own | trigrams[other]):
+        shared = Counter(other for trigram in own for other in holders[trigram])
+        for other, count in sorted(shared.items()):
+            if count >= NEAR_COPY_JACCARD * (len(own) + sizes[other] - count):
                 found.append((other, raw.row["id"]))
-        trigrams[raw.row["id"]] = own
-        index.insert(raw.row["id"], sketch)
+        sizes[raw.row["id"]] = len(own)
+        for trigram in own:
+            holders[trigram].append(raw.row["id"])
     return found
 
 
