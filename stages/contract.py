@@ -1,8 +1,9 @@
 """Stage `contract`: what the chosen base's tokenizer makes of every prepared row, proved before anything trains.
 
 Reads `models/base` (tokenizer, chat template) and every file of `data/prepared`. Writes `metrics/contract/`:
-`summary.json` (lengths in tokens per file and field, tokens per word, what holds) and `dropped.jsonl` (each row that
-is too long for a method's `max_tokens`, by file, line, id, tokens and limit).
+`summary.json` (lengths in tokens per file and field, tokens per word, what holds), `dropped.jsonl` (each row that is
+too long for a method's `max_tokens`, by file, line, id, tokens and limit) and `lengths/<kind>.json` (the tokens of
+each training row that fits, by id: what `train` may see, and how it groups rows of like length).
 
 For 100 % of the rows: the prompt is a strict prefix, the last trained token is the stop token, the padding token is
 not the stop token, and an answer that two files share has the same ids in both. A row that does not fit is dropped
@@ -95,6 +96,16 @@ def limits(params: Params) -> dict[str, int]:
     return {"sft": min(by_kind["sft"]), "pairs": preference, "unpaired": preference}
 
 
+def kept_lengths(rows: Sequence[Row], encoded: Sequence[dict[str, Encoded]], dropped: Iterable[Row]) -> dict[str, int]:
+    """Tokens of the longest answer, prompt included, of every row that was not dropped, by id."""
+    gone = {row["id"] for row in dropped}
+    return {
+        row["id"]: max(answer.length for answer in answers.values())
+        for row, answers in zip(rows, encoded, strict=True)
+        if row["id"] not in gone
+    }
+
+
 def length_summary(encoded: Sequence[dict[str, Encoded]], rows: Sequence[Row]) -> Row:
     """Lengths in tokens by field, and tokens per word of the answers."""
     summary: Row = {}
@@ -149,9 +160,13 @@ def main() -> None:
                         "reason": "its pair was dropped",
                     }
                 )
+        if split == "train":
+            trained = {kind: kept_lengths(rows[kind], encoded[kind], dropped) for kind in TRAINED_KINDS}
     stop = stop_token_id(tokenizer)
     with replaced_folder(paths.CONTRACT) as folder:
         write_jsonl(folder / paths.CONTRACT_DROPPED.name, dropped)
+        for kind, tokens in trained.items():
+            write_json(folder / "lengths" / f"{kind}.json", tokens)
         write_json(
             folder / paths.CONTRACT_SUMMARY.name,
             {

@@ -13,8 +13,9 @@ from typing import Any
 
 from dvclive.live import Live
 
-NOT_CURVES = ("epoch", "step", "total_flos", "num_tokens")
-TIMINGS = ("runtime", "per_second")
+# Of what TRL logs; entropy, token accuracy and mean logits are not computed (stages/methods/head.py).
+CURVES = ("loss", "grad_norm", "learning_rate", "kl")
+FAMILIES = ("rewards/", "logps/")
 
 
 def write_curves(history: list[dict[str, Any]], folder: Path) -> None:
@@ -25,6 +26,6 @@ def write_curves(history: list[dict[str, Any]], folder: Path) -> None:
                 continue  # the closing summary of the trainer
             live.step = entry["step"]
             for name, value in entry.items():
-                if name not in NOT_CURVES and not any(part in name for part in TIMINGS):
+                if name in CURVES or name.startswith(FAMILIES):
                     live.log_metric(name, float(f"{value:.6g}"))
     shutil.copyfile(folder / "plots/metrics/loss.tsv", folder / "loss.tsv")

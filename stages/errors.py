@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import sys
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ def run_stage(main: Callable[[], None]) -> None:
     DVC removes a stage's outputs before it runs; the last good ones stay in DVC's cache, so the sentence
     that follows a failure says how to bring them back. Anything unforeseen keeps its traceback.
     """
+    gc.freeze()  # what is imported by now stays
+    gc.enable()
     try:
         main()
     except PipelineError as error:

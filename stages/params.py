@@ -66,6 +66,7 @@ class SftMethod:
     method: Literal["sft"]
     init: str
     data: Literal["sft", "pairs"]
+    reference: Literal["models/base"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class PairMethod:
     method: Literal["dpo", "ipo"]
     init: str
     data: Literal["pairs"]
+    reference: Literal["models/reference"]
     beta: float
 
     def __post_init__(self) -> None:
@@ -88,6 +90,7 @@ class CpoMethod:
     method: Literal["cpo"]
     init: str
     data: Literal["pairs"]
+    reference: Literal["models/base"]
     beta: float
     nll_weight: float
 
@@ -102,6 +105,7 @@ class KtoMethod:
     method: Literal["kto"]
     init: str
     data: Literal["unpaired"]
+    reference: Literal["models/reference"]
     beta: float
     desirable_weight: float
     undesirable_weight: float

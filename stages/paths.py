@@ -23,6 +23,8 @@ DATA_METRICS = Path("metrics/data.json")
 BASE = Path("models/base")
 BASE_PIN = BASE / "base.json"
 
+REFERENCE = Path("models/reference")
+
 CONTRACT = Path("metrics/contract")
 CONTRACT_SUMMARY = CONTRACT / "summary.json"
 CONTRACT_DROPPED = CONTRACT / "dropped.jsonl"
@@ -39,9 +41,19 @@ def prepared_split(kind: str, split: str) -> Path:
     return PREPARED / kind / f"{split}.jsonl"
 
 
+def contract_lengths(kind: str) -> Path:
+    """Tokens of each training row that fits, by id, for kind sft, pairs or unpaired."""
+    return CONTRACT / "lengths" / f"{kind}.json"
+
+
 def model(name: str) -> Path:
     """The folder of one trained model; ``model("base")`` is the base itself."""
     return Path("models") / name
+
+
+def reference(start: str, seed: int) -> Path:
+    """Log-probabilities of answers under one start (``models/base`` or ``models/<model>``), by answer."""
+    return REFERENCE / f"{Path(start).name}-{seed}.json"
 
 
 def replica(name: str, seed: int, seeds: tuple[int, ...]) -> Path:

@@ -20,7 +20,7 @@ from stages.params import Params, SftMethod, load_params
 from stages.reporting import inputs, sections
 from stages.reporting.answers import answers_section
 from stages.reporting.audit import audit
-from stages.reporting.inputs import Bench, Training
+from stages.reporting.inputs import Bench, ReferencePass, Training
 from stages.reporting.opening import opening
 from stages.reporting.plots import drawings
 from stages.reporting.scores import Scores, read_scores
@@ -42,6 +42,7 @@ class Measured:
     scores: dict[str, Scores]
     training: dict[str, Training]
     curves: dict[str, list[tuple[int, float]]]
+    references: list[ReferencePass]
     benches: dict[str, Bench]
     data: Row
     prompts: list[Row]
@@ -56,6 +57,7 @@ def read_measured(params: Params) -> Measured:
         scores=read_scores(params.models),
         training={model: inputs.read_training(model) for model in trained},
         curves={model: inputs.loss_curve(model) for model in trained},
+        references=inputs.read_reference_passes(),
         benches={model: inputs.read_bench(model) for model in params.models},
         data=inputs.read_object(paths.DATA_METRICS),
         prompts=read_jsonl(paths.GENERATION),
@@ -119,8 +121,9 @@ def compose(params: Params, found: Measured) -> str:
         source(TRAIN, TIMING),
         sections.training_table(params, found.training),
         f"Efficiency is samples x epochs / seconds, the seed report's definition; a pair counts as one sample. "
-        "Training time is spent in optimizer steps; *in all* adds loading and the reference's log-probabilities. "
+        "Training time is spent in optimizer steps; *in all* adds loading and saving. "
         f"In brackets: the range over seeds. {sections.LOSS_NOTE}",
+        sections.reference_cost(found.references),
         "## Inference",
         source(BENCH),
         sections.inference_table(found.benches),

@@ -18,52 +18,30 @@ import math
 import platform
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedTokenizerBase, set_seed
 
 from stages import models, paths
 from stages.checkpoints import SaveEveryMinute, StepClock, newest_checkpoint, scratch_folder
 from stages.curves import write_curves
 from stages.errors import PipelineError, run_stage
-from stages.files import Row, read_json, read_jsonl, replaced_folder, sha256, write_json
+from stages.files import Row, read_json, replaced_folder, sha256, write_json
 from stages.host import describe_host, peak_memory_mib
-from stages.methods.run import LORA_TARGETS, Run, seen_order, unpaired_order
+from stages.methods.head import project_trained_positions
+from stages.methods.order import REFERENCED, Seen, answer_key, asked_of_reference, read_rows, seen_rows
+from stages.methods.run import LORA_TARGETS, Run
 from stages.params import Budget, Lora, Params, Profile, TrainMethod, load_params
 from stages.progress import show_progress
-from stages.scoring.logprobs import completion_logprobs
-from stages.tokens import Encoded, encode, sides
+from stages.tokens import Encoded
 
 PINNED = ("torch", "transformers", "trl", "peft", "accelerate")
 # The first loss of a method that starts on its reference is known; bfloat16 keeps 8 bits of each log-probability.
 FIRST_LOSS_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
-
-
-def read_rows(name: str, method: TrainMethod) -> tuple[list[Row], int]:
-    """The training rows that `contract` kept, by id (pairs and unpaired rows must agree), and how many it dropped."""
-    path = paths.prepared_split(method.data, "train")
-    dropped = {row["id"] for row in read_jsonl(paths.CONTRACT_DROPPED) if row["file"] == str(path)}
-    rows = sorted((row for row in read_jsonl(path) if row["id"] not in dropped), key=lambda row: str(row["id"]))
-    if not rows:
-        raise PipelineError(f"{path}: no row fits max_tokens for {name}: raise it in params.yaml")
-    return rows, len(dropped)
-
-
-def encode_rows(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row]) -> list[dict[str, Encoded]]:
-    """Token ids of every answer, by field: the ids that `contract` proved."""
-    return [{field: encode(tokenizer, row["prompt"], answer) for field, answer in sides(row)} for row in rows]
-
-
-def row_order(rows: Sequence[Row], encoded: Sequence[dict[str, Encoded]], budget: Budget, seed: int) -> list[int]:
-    """Which row is seen when: indices into ``rows``, one per row of the budget."""
-    lengths = [max(answer.length for answer in row.values()) for row in encoded]
-    if "label" in rows[0]:
-        return unpaired_order(rows, lengths, budget.steps, budget.rows_per_step, budget.rows_per_microbatch, seed)
-    return seen_order(lengths, budget.steps, budget.rows_per_step, seed)
 
 
 def load_start(profile: Profile, method: TrainMethod, lora: Lora, seed: int) -> PeftModel:
@@ -77,6 +55,30 @@ def load_start(profile: Profile, method: TrainMethod, lora: Lora, seed: int) -> 
         return get_peft_model(base, config)
     start = paths.replica(Path(method.init).name, seed, profile.seeds)
     return PeftModel.from_pretrained(base, str(start), is_trainable=True)
+
+
+def read_reference(method: TrainMethod, seed: int) -> Callable[[Sequence[Encoded]], list[float]]:
+    """Log-probabilities of answers under this training's start, as the stage `reference` computed them."""
+    if method.method not in REFERENCED:
+        return lambda answers: []
+    path = paths.reference(method.init, seed)
+    nats = read_json(path)
+
+    def of(answers: Sequence[Encoded]) -> list[float]:
+        try:
+            return [nats[answer_key(answer)] for answer in answers]
+        except KeyError:
+            raise PipelineError(f"{path} does not know an answer of this training: run `dvc repro reference`") from None
+
+    return of
+
+
+def reference_tokens(method: TrainMethod, seen: Seen, budget: Budget) -> int:
+    """Tokens of the forward passes that the reference costs this method alone; a shared pass counts for each."""
+    if method.method not in REFERENCED:
+        return 0
+    asked = {answer_key(answer): answer.length for answer in asked_of_reference(method, seen, budget)}
+    return sum(asked.values())
 
 
 def check_adapter(model: PeftModel, profile: Profile) -> Row:
@@ -106,10 +108,12 @@ def definition(name: str, params: Params, seed: int) -> dict[str, Any]:
     init = Path(method.init).name
     inputs = {
         "data": sha256(paths.prepared_split(method.data, "train")),
-        "dropped": sha256(paths.CONTRACT_DROPPED),
+        "lengths": sha256(paths.contract_lengths(method.data)),
         "base": sha256(paths.BASE_PIN),
         "tokenizer": sha256(paths.BASE / "tokenizer.json"),
     }
+    if method.method in REFERENCED:
+        inputs["reference"] = sha256(paths.reference(method.init, seed))
     if init != "base":
         inputs["start"] = sha256(paths.replica(init, seed, profile.seeds) / "adapter_model.safetensors")
     return {
@@ -130,7 +134,7 @@ def train_one(
     name: str,
     params: Params,
     rows: Sequence[Row],
-    encoded: Sequence[dict[str, Encoded]],
+    lengths: Sequence[int],
     tokenizer: PreTrainedTokenizerBase,
     seed: int,
 ) -> Path:
@@ -143,19 +147,9 @@ def train_one(
         print(f"{name}: seed {seed} was finished before the interruption")
         return final
     began = time.perf_counter()
-    order = row_order(rows, encoded, profile.train[name], seed)
-    seen = [encoded[index] for index in order]
+    seen = seen_rows(tokenizer, rows, lengths, profile.train[name], seed)
     model = load_start(profile, method, params.lora, seed)
     adapter = check_adapter(model, profile)
-    reference_tokens = 0
-
-    def reference(answers: Sequence[Encoded]) -> list[float]:
-        nonlocal reference_tokens
-        reference_tokens += sum(answer.length for answer in answers)
-        autocast = torch.autocast(models.device().type, torch.bfloat16, enabled=profile.dtype == "bfloat16")
-        with autocast:
-            return completion_logprobs(cast(PreTrainedModel, model), answers, show=f"{name} reference")
-
     run = Run(
         model=model,
         tokenizer=tokenizer,
@@ -163,13 +157,14 @@ def train_one(
         budget=profile.train[name],
         profile=profile,
         seed=seed,
-        rows=seen,
-        labels=[rows[index]["label"] for index in order if "label" in rows[index]],
-        reference=reference,
+        rows=seen.rows,
+        labels=seen.labels,
+        reference=read_reference(method, seed),
         scratch=scratch,
     )
     builder = importlib.import_module(f"stages.methods.{method.method}")
     trainer = builder.build_trainer(run)
+    project_trained_positions(model)
     checkpoint = newest_checkpoint(scratch)
     if checkpoint:
         print(f"{name}: seed {seed} resumes from {Path(checkpoint).name}")
@@ -182,18 +177,18 @@ def train_one(
     check_losses(name, losses, builder.first_loss(run), profile.dtype)
 
     tail = losses[-max(1, len(losses) // 10) :]
-    trained = [answer for row in seen for answer in trained_answers(row, method)]
+    trained = [answer for row in seen.rows for answer in trained_answers(row, method)]
     result = adapter | {
         "seed": seed,
         "loss_first": losses[0],
         "loss_final": sum(tail) / len(tail),
         "loss_final_steps": len(tail),
         "steps": len(losses),
-        "rows_seen": len(seen),
+        "rows_seen": len(seen.rows),
         "sequences_seen": len(trained),
         "tokens_seen": sum(answer.length for answer in trained),
         "trained_tokens": sum(len(answer.completion_ids) for answer in trained),
-        "reference_tokens": reference_tokens,
+        "reference_tokens": reference_tokens(method, seen, run.budget),
     }
     timing = {
         "seed": seed,
@@ -257,13 +252,12 @@ def main() -> None:
             f"{method.init} holds no adapter to start from: run `dvc repro train@{Path(method.init).name}`"
         )
     models.configure_torch(profile)
-    rows, dropped = read_rows(name, method)
+    rows, lengths, dropped = read_rows(name, method)
     tokenizer = models.load_tokenizer()
     print(
         f"{name}: {method.method} on {len(rows)} rows of {method.data}, from {method.init}, {len(profile.seeds)} seeds"
     )
-    encoded = encode_rows(tokenizer, rows)
-    finals = [train_one(name, params, rows, encoded, tokenizer, seed) for seed in profile.seeds]
+    finals = [train_one(name, params, rows, lengths, tokenizer, seed) for seed in profile.seeds]
     results = [read_json(final / "result.json") for final in finals]
     with replaced_folder(paths.model(name)) as model_folder, replaced_folder(paths.train_metrics(name)) as curves:
         for seed, final in zip(profile.seeds, finals, strict=True):

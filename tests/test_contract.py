@@ -12,12 +12,12 @@ from stages import paths
 from stages.contract import TRAINED_KINDS, limits, main
 from stages.errors import PipelineError
 from stages.files import Row, read_json, read_jsonl, write_json, write_jsonl
+from stages.methods.order import read_rows
 from stages.models import load_tokenizer
 from stages.params import load_params
 from stages.rows.kinds import unpaired_rows
 from stages.rows.split import SPLITS
 from stages.tokens import encode, encode_prompt
-from stages.train import read_rows
 
 LIMIT = 256  # of the profile smoke
 LONG = "القاهرة " * LIMIT
@@ -187,7 +187,7 @@ def test_every_method_trains_on_the_same_rows_after_a_drop() -> None:
 def test_nothing_dropped_leaves_every_row_for_training() -> None:
     lay_out(FITTING, PAIRS)
     main()
-    rows, dropped = read_rows("dpo", load_params().train["dpo"])
+    rows, _, dropped = read_rows("dpo", load_params().train["dpo"])
     assert (len(rows), dropped) == (6, 0)
 
 

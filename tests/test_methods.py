@@ -14,7 +14,9 @@ from transformers import AutoModelForCausalLM
 
 from stages.errors import PipelineError
 from stages.methods import kto
-from stages.methods.run import LORA_TARGETS, Run, seen_order, unpaired_order
+from stages.methods.head import project_trained_positions
+from stages.methods.order import neighbours, seen_order, unpaired_order
+from stages.methods.run import LORA_TARGETS, Run
 from stages.models import load_tokenizer
 from stages.params import Budget, CpoMethod, KtoMethod, PairMethod, SftMethod, TrainMethod, load_params
 from stages.scoring.logprobs import completion_logprobs
@@ -25,11 +27,13 @@ QUESTIONS = ["ما عاصمة مصر؟", "اكتب العدد ٤٥ بالحرو�
 GOOD = ["عاصمة مصر هي القاهرة.", "خمسة وأربعون.", "في أفريقيا.", "العربية."]
 BAD = ["لا أعرف، ربما القاهرة.", "أربعة وخمسون.", "في آسيا، في آسيا.", "لغة عمان هي لغة أخرى."]
 METHODS: dict[str, TrainMethod] = {
-    "sft": SftMethod("sft", "models/base", "sft"),
-    "dpo": PairMethod("dpo", "models/base", "pairs", beta=0.3),
-    "ipo": PairMethod("ipo", "models/base", "pairs", beta=0.7),
-    "cpo": CpoMethod("cpo", "models/base", "pairs", beta=0.2, nll_weight=0.5),
-    "kto": KtoMethod("kto", "models/base", "unpaired", beta=0.4, desirable_weight=1.0, undesirable_weight=1.2),
+    "sft": SftMethod("sft", "models/base", "sft", "models/base"),
+    "dpo": PairMethod("dpo", "models/base", "pairs", "models/reference", beta=0.3),
+    "ipo": PairMethod("ipo", "models/base", "pairs", "models/reference", beta=0.7),
+    "cpo": CpoMethod("cpo", "models/base", "pairs", "models/base", beta=0.2, nll_weight=0.5),
+    "kto": KtoMethod(
+        "kto", "models/base", "unpaired", "models/reference", beta=0.4, desirable_weight=1.0, undesirable_weight=1.2
+    ),
 }
 
 
@@ -93,10 +97,10 @@ def by_hand(run: Run, reference: list[dict[str, float]]) -> float:
         tokens = sum(len(row["completion"].completion_ids) for row in run.rows)
         return -sum(row["completion"] for row in now) / tokens
     if method.method == "kto":
-        neighbours = kto.neighbours([row["completion"] for row in run.rows], count)
+        mismatched = neighbours([row["completion"] for row in run.rows], count)
         z0 = max(
             0.0,
-            sum(brute_force(run.model, a) - b["neighbour"] for a, b in zip(neighbours, reference, strict=True)) / count,
+            sum(brute_force(run.model, a) - b["neighbour"] for a, b in zip(mismatched, reference, strict=True)) / count,
         )
         losses = []
         for row, start, label in zip(now, reference, run.labels, strict=True):
@@ -119,14 +123,19 @@ def by_hand(run: Run, reference: list[dict[str, float]]) -> float:
     return total
 
 
+@pytest.mark.parametrize("trained_positions_only", [True, False])
 @pytest.mark.parametrize("name", METHODS)
-def test_the_loss_is_the_papers_formula(name: str, start: PeftModel, tiny_qwen: Path, tmp_path: Path) -> None:
+def test_the_loss_is_the_papers_formula(
+    name: str, trained_positions_only: bool, start: PeftModel, tiny_qwen: Path, tmp_path: Path
+) -> None:
     run = make_run(name, start, tiny_qwen, tmp_path)
     reference = [{field: brute_force(start, answer) for field, answer in row.items()} for row in run.rows]
     if name == "kto":
-        for row, answer in zip(reference, kto.neighbours([r["completion"] for r in run.rows], 4), strict=True):
+        for row, answer in zip(reference, neighbours([r["completion"] for r in run.rows], 4), strict=True):
             row["neighbour"] = brute_force(start, answer)
     trainer = importlib.import_module(f"stages.methods.{name}").build_trainer(run)
+    if trained_positions_only:
+        project_trained_positions(start)
     torch.manual_seed(1)
     with torch.no_grad():  # away from the reference, or half of each formula would be tested at zero
         for parameter_name, value in run.model.named_parameters():
@@ -137,6 +146,25 @@ def test_the_loss_is_the_papers_formula(name: str, start: PeftModel, tiny_qwen: 
     arguments = {"num_items_in_batch": (batch["labels"] != -100).sum()} if name == "sft" else {}
     loss = trainer.compute_loss(trainer.model, batch, **arguments).item()
     assert loss == pytest.approx(by_hand(run, reference), abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_projecting_the_trained_positions_alone_leaves_the_gradient_as_it_is(
+    name: str, start: PeftModel, tiny_qwen: Path, tmp_path: Path
+) -> None:
+    run = make_run(name, start, tiny_qwen, tmp_path)
+    trainer = importlib.import_module(f"stages.methods.{name}").build_trainer(run)
+    batch = next(iter(trainer.get_train_dataloader()))
+    arguments = {"num_items_in_batch": (batch["labels"] != -100).sum()} if name == "sft" else {}
+    gradients = []
+    for change in (lambda model: None, project_trained_positions):
+        change(start)
+        start.zero_grad()
+        trainer.compute_loss(trainer.model, dict(batch), **arguments).backward()
+        gradients.append([value.grad.clone() for value in start.parameters() if value.grad is not None])
+    assert max(float(one.abs().max()) for one in gradients[0]) > 1e-4
+    for theirs, ours in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["dpo", "ipo", "kto"])

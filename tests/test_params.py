@@ -152,7 +152,7 @@ def test_an_integer_may_stand_where_a_float_is_expected(file: Path) -> None:
     ("key", "value", "words"),
     [
         ("train.sft.beta", 0.1, ("unknown key 'train.sft.beta'", "method, init, data")),
-        ("train.dpo.nll_weight", 1.0, ("unknown key 'train.dpo.nll_weight'", "method, init, data, beta")),
+        ("train.dpo.nll_weight", 1.0, ("unknown key 'train.dpo.nll_weight'", "method, init, data, reference, beta")),
         ("train.dpo.beta", REMOVED, ("the key 'train.dpo.beta' is missing",)),
         ("train.cpo.nll_weight", REMOVED, ("the key 'train.cpo.nll_weight' is missing",)),
         ("train.kto.desirable_weight", REMOVED, ("the key 'train.kto.desirable_weight' is missing",)),

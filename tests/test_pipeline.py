@@ -108,6 +108,7 @@ def test_the_stages_are_those_of_the_design(graph: dict[str, dict[str, object]])
         "prepare",
         "base",
         "contract",
+        "reference",
         "train",
         "evaluate",
         "benchmark",
@@ -119,7 +120,7 @@ def test_the_stages_are_those_of_the_design(graph: dict[str, dict[str, object]])
 
 def test_expensive_stages_have_cached_outputs_only(graph: dict[str, dict[str, object]]) -> None:
     """One uncached output would switch off the run cache of its stage, and a reverted β would train again."""
-    for name in ("prepare", "base", "contract", "train", "evaluate"):
+    for name in ("prepare", "base", "contract", "reference", "train", "evaluate"):
         body = graph[name].get("do", graph[name])
         assert all(isinstance(out, str) for out in body["outs"]), name  # type: ignore[index]
 
@@ -133,7 +134,7 @@ def test_every_stage_has_a_description_and_depends_on_its_own_code(graph: dict[s
 
 def test_the_lock_holds_exactly_the_stages_of_the_graph() -> None:
     lock = set(YAML(typ="safe").load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"])
-    fixed = {"prepare", "base", "contract", "compare", "select", "report"}
+    fixed = {"prepare", "base", "contract", "reference", "compare", "select", "report"}
     many = {f"{stage}@{model}" for stage in ("evaluate", "benchmark") for model in MODELS}
     assert lock == fixed | many | {f"train@{model}" for model in MODELS[1:]}
 
@@ -165,7 +166,7 @@ def test_changing_one_beta_reruns_one_method_and_changing_it_back_trains_nothing
 
 def test_a_forced_rerun_of_training_and_evaluation_has_the_same_hashes(smoke: Path) -> None:
     before = YAML(typ="safe").load((smoke / "dvc.lock").read_text())["stages"]
-    for stage in ("prepare", "base", "contract", "train@kto", "evaluate@kto"):
+    for stage in ("prepare", "base", "contract", "reference", "train@kto", "evaluate@kto"):
         assert dvc(smoke, "repro", "-f", "-s", stage).returncode == 0
         after = YAML(typ="safe").load((smoke / "dvc.lock").read_text())["stages"][stage]
         for old, new in zip(before[stage]["outs"], after["outs"], strict=True):

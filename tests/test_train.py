@@ -11,9 +11,10 @@ import pytest
 from ruamel.yaml import YAML
 from transformers import TrainerCallback
 
-from stages import checkpoints, contract, paths, train
+from stages import checkpoints, contract, paths, reference, train
 from stages.errors import PipelineError
-from stages.files import read_json, read_jsonl, write_jsonl
+from stages.files import read_json, read_jsonl, write_json, write_jsonl
+from stages.methods.order import REFERENCED
 from stages.rows.kinds import unpaired_rows
 from stages.rows.split import SPLITS
 from tests.conftest import turn
@@ -58,6 +59,8 @@ def trainable(project: Path) -> Path:
 
 
 def run_train(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    if name in REFERENCED and (paths.model("sft") / "run.json").exists():
+        reference.main()
     monkeypatch.setattr("sys.argv", ["train", name])
     train.main()
 
@@ -172,7 +175,8 @@ def test_a_changed_param_starts_fresh_and_says_so(
 def test_a_dropped_row_is_not_trained_and_is_counted(trainable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = paths.prepared_split("sft", "train")
     rows = read_jsonl(path)
-    write_jsonl(paths.CONTRACT_DROPPED, [{"file": str(path), "id": rows[0]["id"]}])
+    lengths = read_json(paths.contract_lengths("sft"))
+    write_json(paths.contract_lengths("sft"), {key: tokens for key, tokens in lengths.items() if key != rows[0]["id"]})
     run_train(monkeypatch, "sft")
     summary = read_json(paths.train_metrics("sft") / "summary.json")
     assert (summary["rows_available"], summary["rows_dropped"]) == (len(rows) - 1, 1)

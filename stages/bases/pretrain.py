@@ -54,19 +54,27 @@ def train_tokenizer(documents: list[str], vocabulary: int, context_tokens: int) 
     return fast
 
 
+DOCUMENTS_AT_ONCE = 1000
+
+
 class Blocks(Dataset[dict[str, torch.Tensor]]):
-    """The corpus as one stream of tokens, cut into blocks.
+    """The corpus as one stream of tokens, cut into blocks; read up to ``wanted_tokens``, or whole where it is shorter.
 
     A document ends with the token that will end an answer: LoRA trains no embedding, and a stop token whose row is
     still random is learned badly or never (QwenLM/Qwen3#1064).
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, documents: list[str], block_tokens: int) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerFast, documents: list[str], block_tokens: int, wanted_tokens: int
+    ) -> None:
         separator = tokenizer.convert_tokens_to_ids(TURN_END)
         stream: list[Any] = []
-        for ids in tokenizer(documents, add_special_tokens=False)["input_ids"]:
-            stream.extend(ids)
-            stream.append(separator)
+        for start in range(0, len(documents), DOCUMENTS_AT_ONCE):
+            if len(stream) >= wanted_tokens:
+                break
+            for ids in tokenizer(documents[start : start + DOCUMENTS_AT_ONCE], add_special_tokens=False)["input_ids"]:
+                stream.extend(ids)
+                stream.append(separator)
         self.tokens = len(stream)
         whole = len(stream) // block_tokens * block_tokens
         if not whole:
@@ -89,7 +97,8 @@ def pretrain(base: PretrainBase, corpus: Path, folder: Path) -> int:
         raise PipelineError(f"{corpus} is missing: run `dvc repro prepare`")
     documents = corpus.read_text(encoding="utf-8").splitlines()
     tokenizer = train_tokenizer(documents, base.vocabulary, base.context_tokens)
-    blocks = Blocks(tokenizer, documents, base.block_tokens)
+    tokens_seen = base.steps * base.sequences_per_step * base.block_tokens
+    blocks = Blocks(tokenizer, documents, base.block_tokens, tokens_seen)
     set_seed(base.seed)
     model = Qwen3ForCausalLM(
         Qwen3Config(
@@ -108,7 +117,6 @@ def pretrain(base: PretrainBase, corpus: Path, folder: Path) -> int:
             dtype="float32",
         )
     )
-    tokens_seen = base.steps * base.sequences_per_step * base.block_tokens
     print(
         f"base: pretraining a Qwen3 of {model.num_parameters():,} parameters, vocabulary {len(tokenizer):,}, "
         f"on {tokens_seen:,} tokens ({tokens_seen / blocks.tokens:.1f} passes over {blocks.tokens:,})"

@@ -11,9 +11,9 @@ from transformers import Trainer
 from trl.trainer.kto_config import KTOConfig
 
 from stages.errors import PipelineError
+from stages.methods.order import neighbours
 from stages.methods.run import Run, TokenisedKTOTrainer, shared_arguments
 from stages.params import KtoMethod
-from stages.tokens import Encoded
 
 
 def build_trainer(run: Run) -> Trainer:
@@ -48,18 +48,6 @@ def first_loss(run: Run) -> float | None:
     weights = {True: run.method.desirable_weight, False: run.method.undesirable_weight}
     first = [weights[label] for label in run.labels[: run.budget.rows_per_step]]
     return 0.5 * sum(first) / len(first)
-
-
-def neighbours(answers: list[Encoded], rows_per_microbatch: int) -> list[Encoded]:
-    """Each prompt with the answer of the row before it, wrapping around within a microbatch."""
-    mismatched = []
-    for start in range(0, len(answers), rows_per_microbatch):
-        window = answers[start : start + rows_per_microbatch]
-        mismatched += [
-            Encoded(own.prompt_ids, other.completion_ids)
-            for own, other in zip(window, [window[-1], *window[:-1]], strict=True)
-        ]
-    return mismatched
 
 
 def check_labels(run: Run) -> None:

@@ -6,7 +6,6 @@ of the rows are decided once and handed over, and a trainer contributes its loss
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,9 @@ from transformers import PreTrainedTokenizerBase
 from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.kto_trainer import KTOTrainer
 
-from stages.errors import PipelineError
-from stages.files import Row
 from stages.params import Budget, Profile, TrainMethod
 from stages.tokens import Encoded
 
-STEPS_GROUPED_BY_LENGTH = 8
 LORA_TARGETS = ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
 
 
@@ -78,58 +74,6 @@ def shared_arguments(run: Run) -> dict[str, Any]:
         "save_total_limit": 2,
         "report_to": "none",
     }
-
-
-def seen_order(lengths: Sequence[int], steps: int, rows_per_step: int, seed: int) -> list[int]:
-    """Indices of the rows (of these lengths in tokens) that ``steps`` steps see: whole shuffled passes, cut at the end.
-
-    Within a window of a few steps the rows are grouped by length, so that a short row is not padded to a long one,
-    and the steps of the window are shuffled again. The same lengths and seed give the same order, so DPO, IPO, CPO
-    and SFT on chosen see the same pairs in the same step.
-    """
-    if not lengths:
-        raise PipelineError("no training rows are left after `contract`: raise max_tokens or add data")
-    wanted = steps * rows_per_step
-    passes: list[int] = []
-    while len(passes) < wanted:
-        generator = random.Random(f"{seed}:{len(passes)}")
-        indices = list(range(len(lengths)))
-        generator.shuffle(indices)
-        passes += indices
-    order: list[int] = []
-    window = STEPS_GROUPED_BY_LENGTH * rows_per_step
-    for start in range(0, wanted, window):
-        near = sorted(passes[start : min(start + window, wanted)], key=lambda index: (lengths[index], index))
-        batches = [near[first : first + rows_per_step] for first in range(0, len(near), rows_per_step)]
-        random.Random(f"{seed}:window:{start}").shuffle(batches)
-        order += [index for batch in batches for index in batch]
-    return order
-
-
-def unpaired_order(
-    rows: Sequence[Row], lengths: Sequence[int], steps: int, rows_per_step: int, rows_per_microbatch: int, seed: int
-) -> list[int]:
-    """The unpaired rows of the very pairs that a pairwise method sees in the same step, good and bad alternating.
-
-    TRL estimates KTO's KL term by giving each prompt its neighbour's answer within the microbatch; the two halves
-    of a pair are therefore never neighbours, and each microbatch holds as many good as bad rows.
-    """
-    halves: dict[str, dict[bool, int]] = {}
-    for index, row in enumerate(rows):
-        halves.setdefault(str(row.get("pair", row["id"])), {})[row["label"]] = index
-    whole = [halves[pair] for pair in sorted(halves) if len(halves[pair]) == 2]
-    if len(whole) * 2 != len(rows):
-        return seen_order(lengths, steps, rows_per_step, seed)  # binary feedback of the user's own, not from pairs
-    order: list[int] = []
-    pair_lengths = [max(lengths[index] for index in pair.values()) for pair in whole]
-    pairs = seen_order(pair_lengths, steps, rows_per_step // 2, seed)
-    window = rows_per_microbatch // 2
-    for start in range(0, len(pairs), window):
-        block = [whole[index] for index in pairs[start : start + window]]
-        turned = [*block[len(block) // 2 :], *block[: len(block) // 2]]
-        for good, bad in zip(block, turned, strict=True):
-            order += [good[True], bad[False]]
-    return order
 
 
 def pair_dataset(run: Run, chosen_reference: Sequence[float], rejected_reference: Sequence[float]) -> Dataset:

@@ -115,6 +115,31 @@ def read_training(model: str) -> Training:
 
 
 @dataclass(frozen=True)
+class ReferencePass:
+    """One start's log-probabilities, computed once and shared by the methods that compare with it."""
+
+    start: str
+    seed: int
+    seconds: float
+    answers: int
+    tokens: int
+
+
+def read_reference_passes() -> list[ReferencePass]:
+    path = paths.timing("reference")
+    return [
+        ReferencePass(
+            start=str(need(one, path, "start")),
+            seed=int(need(one, path, "seed")),
+            seconds=float(need(one, path, "seconds")),
+            answers=int(need(one, path, "answers")),
+            tokens=int(need(one, path, "tokens")),
+        )
+        for one in need(read_object(path), path, "passes")
+    ]
+
+
+@dataclass(frozen=True)
 class Bench:
     """One model's speed on one machine; ``decoding`` maps a batch size to tokens per second."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from stages import paths
 from stages.files import Row
 from stages.params import Params
-from stages.reporting.inputs import Bench, Training, need
+from stages.reporting.inputs import Bench, ReferencePass, Training, need
 from stages.reporting.scores import Place, Scores, places, shared_places
 from stages.reporting.tables import (
     NONE,
@@ -99,6 +99,17 @@ def training_table(params: Params, training: Mapping[str, Training]) -> str:
     ]
     header = ["model", "loss of", "training time, s", "in all, s", "first loss", "final loss", "samples"]
     return table([*header, "epochs", "steps", "rows seen", "tokens seen", "efficiency"], rows, left=2)
+
+
+def reference_cost(passes: Sequence[ReferencePass]) -> str:
+    """What the shared reference cost, beside the trainings that no longer pay for it."""
+    starts = sorted({one.start for one in passes})
+    return " ".join(
+        f"The reference's log-probabilities under `{start}`, which DPO, IPO and KTO share, took "
+        f"{spread([one.seconds for one in passes if one.start == start])} seconds a seed for "
+        f"{integer(max(one.answers for one in passes if one.start == start))} answers, once; they are in no row above."
+        for start in starts
+    )
 
 
 def inference_table(benches: Mapping[str, Bench]) -> str:
