@@ -76,15 +76,19 @@ def check_shared(
     singles: Sequence[Row],
     single: Sequence[dict[str, Encoded]],
 ) -> int:
-    """An unpaired row has the very ids of its side of the pair; returns the number of rows compared."""
+    """An unpaired row made of a pair has the very ids of its side; returns the number of rows compared."""
     by_id = {row["id"]: answers for row, answers in zip(pairs, paired, strict=True)}
+    compared = 0
     for row, answers in zip(singles, single, strict=True):
+        if "pair" not in row:
+            continue  # binary feedback of the user's own
+        compared += 1
         side = "chosen" if row["label"] else "rejected"
         if answers["completion"] != by_id[row["pair"]][side]:
             raise PipelineError(
                 f"{row['id']}: trained ids differ between the pair and its unpaired row; run `dvc repro`"
             )
-    return len(singles)
+    return compared
 
 
 def limits(params: Params) -> dict[str, int]:
@@ -150,7 +154,7 @@ def main() -> None:
         gone = {row["pair"] for row in dropped if row["file"] == str(paths.prepared_split("pairs", split))}
         for line, row in enumerate(rows["unpaired"], start=1):
             path = paths.prepared_split("unpaired", split)
-            if row["pair"] in gone and not any(d["id"] == row["id"] for d in dropped):
+            if row.get("pair") in gone and not any(d["id"] == row["id"] for d in dropped):
                 dropped.append(
                     {
                         "file": str(path),

@@ -33,14 +33,58 @@ class Flaws:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Rows of the user's own: a file, folder or glob on this disk, or a data set of the hub."""
+
+    name: str  # ids begin with it
+    path: str = ""
+    hub: str = ""
+    config: str = ""
+    split: str = "train"
+    revision: str = ""
+    download: bool = False
+    preset: str = ""
+    layout: str = "auto"
+    license: str = ""
+    topic: str = "own"
+    threshold: float = 0.5
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.weight <= 0:
+            raise ValueError(f"weight must be above 0, found {self.weight}: remove the source to leave it out")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of an answer; what counts in tokens is the `contract` stage's."""
+
+    min_characters: int
+    max_characters: int
+    max_words: int
+    min_arabic_share: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_characters <= self.max_characters or self.max_words < 1:
+            raise ValueError("0 < min_characters <= max_characters and 1 <= max_words must hold")
+        if not 0 <= self.min_arabic_share <= 1:
+            raise ValueError("min_arabic_share must lie in 0..1")
+
+
+@dataclass(frozen=True)
 class Data:
     seed: int
     validation_share: float
     test_share: float
+    shipped: bool
+    sources: tuple[Source, ...]
     flaws: Flaws
     pairs_per_skill_row: int
+    unpaired_bad_share: float
     mcq_questions: int
     generation_prompts: int
+    limits: Limits
+    policy: dict[str, Literal["drop", "mask", "keep"]]
 
     def __post_init__(self) -> None:
         for name in ("validation_share", "test_share"):
@@ -48,6 +92,14 @@ class Data:
                 raise ValueError(f"{name} must lie above 0 and at most at 0.4")
         if not 1 <= self.pairs_per_skill_row <= 5:
             raise ValueError("pairs_per_skill_row must lie in 1..5")
+        if not 0 < self.unpaired_bad_share <= 1:
+            raise ValueError("unpaired_bad_share must lie above 0 and at most at 1")
+        if not self.shipped and not self.sources:
+            raise ValueError("shipped is false and sources is empty: nothing is left to train on")
+        if len({source.name for source in self.sources}) != len(self.sources):
+            raise ValueError("the names of sources must differ: ids begin with them")
+        if unmaskable := [flag for flag, do in self.policy.items() if do == "mask" and flag != "personal_data"]:
+            raise ValueError(f"policy.{unmaskable[0]} is mask: only personal_data can be masked")
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,18 @@ COUNTRIES = RAW / "countries.jsonl"
 INSTRUCTIONS = RAW / "instructions"
 SKILLS = RAW / "skills"
 RAW_PAIRS = RAW / "pairs"
+RAW_EVALUATION = RAW / "evaluation"
 
 PREPARED = Path("data/prepared")
 CORPUS = PREPARED / "corpus.txt"
 MCQ = PREPARED / "mcq.jsonl"
 GENERATION = PREPARED / "generation.jsonl"
+SAFETY = PREPARED / "safety.jsonl"
+CULTURE = PREPARED / "culture.jsonl"
+DIALECT = PREPARED / "dialect.jsonl"
 DATA_METRICS = Path("metrics/data.json")
+DATA_PAGE = Path("metrics/data.md")
+DROPPED = PREPARED / "dropped.jsonl"
 
 BASE = Path("models/base")
 BASE_PIN = BASE / "base.json"

@@ -1,8 +1,9 @@
 """Stage `prepare`: from the reviewed rows of `data/raw` to everything that training and evaluation read.
 
-Reads `data/raw`: countries, verifiable skill rows, hand-written instructions, and preference pairs of the user's own.
-Writes `data/prepared/` (the pretraining corpus; sft, pairs and unpaired rows in three splits; multiple-choice
-questions; generation prompts) and `metrics/data.json` (counts, and every dropped row with file, line and reason).
+Reads `data/raw` (countries, verifiable skill rows, hand-written instructions and preference pairs, evaluation sets)
+and the sources that params.yaml names. Writes `data/prepared/` (the pretraining corpus; sft, pairs and unpaired rows
+in three splits; multiple-choice questions, generation prompts, safety, culture and dialect sets; `dropped.jsonl` with
+every dropped row, its file, line and reason), `metrics/data.json` (counts) and `metrics/data.md` (the same to read).
 
 No entity, number or near-copy stands on both sides of the split. The corpus may speak of a held-out country in
 prose, never as a question; a held-out number stands in it nowhere. Nothing here knows a tokenizer.
@@ -22,9 +23,14 @@ from stages.errors import PipelineError, run_stage
 from stages.files import Row, replaced_folder, write_json, write_jsonl, write_text
 from stages.params import Data, Flaws, load_params
 from stages.rows import kinds
+from stages.rows.near import EvaluationIndex
+from stages.rows.own import Mixture
+from stages.rows.page import data_page
 from stages.rows.raw import Raw, drop_duplicates, drop_record, read_file, read_folder
+from stages.rows.screen import Tally, screen, text_key, texts_of
 from stages.rows.split import SPLITS, YEARS, Mentions, held_out, numbers_in, overlap, split_rows
 
+EQUAL_LENGTH = 0.1  # difference in words over the longer answer
 CORPUS_NUMBERS_PER_LENGTH = 1500  # integers drawn of each length, four to six digits; their neighbours come on top
 
 
@@ -36,6 +42,22 @@ def read_raw() -> tuple[list[Row], list[Raw]]:
     if not raws:
         raise PipelineError(f"{paths.RAW} holds no rows: restore it with `git checkout -- {paths.RAW}` or add your own")
     return countries, raws
+
+
+def read_evaluation() -> dict[str, list[Row]]:
+    """The hand-written sets that nothing trains on, as they are scored; an absent file is an empty set."""
+    sets = {}
+    for name, kind, convert in (
+        ("safety", "safety", kinds.safety_rows),
+        ("culture", "questions", kinds.question_rows),
+        ("dialect", "questions", kinds.question_rows),
+    ):
+        file = paths.RAW_EVALUATION / f"{name}.jsonl"
+        rows, duplicates = drop_duplicates(read_file(file, kind) if file.exists() else [])
+        if duplicates:
+            raise PipelineError(f"{file}:{duplicates[0]['line']}: {duplicates[0]['reason']}: remove one of the two")
+        sets[name] = convert(rows)
+    return sets
 
 
 def drop_unfair(splits: dict[str, list[Raw]]) -> tuple[dict[str, list[Raw]], list[Row]]:
@@ -104,7 +126,8 @@ def prepare_kinds(
             if clean
             else kinds.pair_rows(splits[split], data.pairs_per_skill_row, data.seed, may_train)
         )
-        prepared[f"unpaired/{split}"] = kinds.unpaired_rows(prepared[f"pairs/{split}"])
+        bad_share = 1.0 if clean else data.unpaired_bad_share
+        prepared[f"unpaired/{split}"] = kinds.unpaired_rows(prepared[f"pairs/{split}"], bad_share, data.seed)
     skills = [raw for raw in splits["test"] if raw.kind == "skills"]
     open_ended = [raw for raw in splits["test"] if raw.kind == "instructions"]
     prepared["mcq"] = kinds.mcq_rows(skills, data.mcq_questions, data.seed)
@@ -115,6 +138,7 @@ def prepare_kinds(
 def describe(prepared: dict[str, list[Row]], raws: Iterable[Raw], dropped: list[Row], key_sides: dict[str, str]) -> Row:
     """The counts of metrics/data.json; corpus figures are added by the caller."""
     counts: Row = {name: len(rows) for name, rows in prepared.items() if "/" not in name}
+    equal = [row for row in prepared["pairs/test"] if equal_length(row)]
     for kind in ("sft", "pairs", "unpaired"):
         counts[kind] = {split: len(prepared[f"{kind}/{split}"]) for split in SPLITS}
     words = {
@@ -128,6 +152,7 @@ def describe(prepared: dict[str, list[Row]], raws: Iterable[Raw], dropped: list[
         "by_topic": dict(Counter(row["topic"] for row in prepared["sft/train"])),
         "flaws": dict(Counter(row["flaw"] or "none" for row in prepared["sft/train"])),
         "axes": {split: dict(Counter(row["axis"] for row in prepared[f"pairs/{split}"])) for split in SPLITS},
+        "equal_length_test_pairs": dict(Counter(row["axis"] for row in equal)),
         "words": words,
         "keys": dict(keys),
         "held_out": {prefix: len(held_out(key_sides, f"{prefix}:")) for prefix in ("country", "number")},
@@ -137,9 +162,47 @@ def describe(prepared: dict[str, list[Row]], raws: Iterable[Raw], dropped: list[
     }
 
 
+def equal_length(pair: Row) -> bool:
+    """Whether the answers of a pair differ by at most 10 % in words: the subset that shows a length bias."""
+    chosen, rejected = (len(pair[side][0]["content"].split()) for side in ("chosen", "rejected"))
+    return abs(chosen - rejected) <= EQUAL_LENGTH * max(chosen, rejected)
+
+
 def _quantiles(values: list[int]) -> Row:
     cuts = statistics.quantiles(values if values[1:] else values * 2, n=20, method="inclusive")
     return {"min": min(values), "p5": cuts[0], "median": cuts[9], "p95": cuts[18], "max": max(values)}
+
+
+def screen_all(prepared: dict[str, list[Row]], data: Data, tally: Tally) -> tuple[dict[str, list[Row]], list[Row]]:
+    """The checks on every answer of ours; a pair that is dropped takes its unpaired rows along."""
+    kept: dict[str, list[Row]] = {}
+    dropped: list[Row] = []
+    for name, rows in prepared.items():
+        if "/" not in name or name.startswith("unpaired"):
+            continue
+        screened = [screen(row, f"{row['source']} ({name})", data, tally) for row in rows]
+        kept[name] = [row for row, _ in screened if row is not None]
+        dropped += [record for _, record in screened if record is not None]
+    for split in SPLITS:
+        pairs = {row["id"]: row for row in kept[f"pairs/{split}"]}
+        kept[f"unpaired/{split}"] = [
+            row | {"prompt": pair["prompt"], "completion": pair["chosen" if row["label"] else "rejected"]}
+            for row in prepared[f"unpaired/{split}"]
+            if (pair := pairs.get(row["pair"])) is not None
+        ]
+    return prepared | kept, dropped
+
+
+def evaluation_index(prepared: dict[str, list[Row]]) -> EvaluationIndex:
+    """What no source may repeat: the questions of every evaluation set, and the answers of the hand-written ones."""
+    asked = [row["prompt"][-1]["content"] for row in prepared["generation"]]
+    asked += [row["question"] for name in ("mcq", "culture", "dialect") for row in prepared[name]]
+    written = [row["references"][0] for row in prepared["generation"] if row["task"] == "open"]
+    return EvaluationIndex([*asked, *written, *(text for row in prepared["safety"] for text in texts_of(row))])
+
+
+def known_texts(prepared: dict[str, list[Row]]) -> set[int]:
+    return {text_key(row) for name, rows in prepared.items() if name.startswith(("sft", "pairs")) for row in rows}
 
 
 def main() -> None:
@@ -149,9 +212,13 @@ def main() -> None:
     mentions = Mentions(countries)
     splits, key_sides = split_rows(unique, mentions, data.seed, data.validation_share, data.test_share)
     splits, unfair = drop_unfair(splits)
-    prepared = prepare_kinds(splits, data, mentions, key_sides)
+    tally = Tally()
+    prepared, flagged = screen_all(prepare_kinds(splits, data, mentions, key_sides), data, tally)
+    prepared |= read_evaluation()
     lines, left_out = corpus_lines(countries, splits["train"], key_sides, data.seed)
     summary = describe(prepared, raws, duplicates + unfair, key_sides)
+    if not data.shipped:
+        prepared |= {name: [] for name in prepared if name.endswith(("/train", "/validation"))}
     text = "\n".join(lines) + "\n"
     summary["prepared"]["corpus"] = {
         "documents": len(lines),
@@ -161,9 +228,18 @@ def main() -> None:
     with replaced_folder(paths.PREPARED) as folder:
         for name, rows in prepared.items():
             write_jsonl(folder / f"{name}.jsonl", rows)
+        write_jsonl(folder / "dropped.jsonl", [*duplicates, *unfair, *flagged])
         write_text(folder / "corpus.txt", text)
+        with Mixture(folder, data, evaluation_index(prepared), known_texts(prepared), tally) as mixture:
+            for source in data.sources:
+                mixture.add(source)
+    summary["checks"] = tally.as_row()
+    summary["own"] = dict(mixture.rows)
     write_json(paths.DATA_METRICS, summary)
+    write_text(paths.DATA_PAGE, data_page(summary))
     print(f"prepare: {len(raws)} raw rows, {len(duplicates) + len(unfair)} dropped; {summary['prepared']}")
+    for name, count in sorted(mixture.rows.items()):
+        print(f"prepare: {count} rows of your own to {name}")
 
 
 if __name__ == "__main__":

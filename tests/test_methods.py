@@ -32,7 +32,7 @@ METHODS: dict[str, TrainMethod] = {
     "ipo": PairMethod("ipo", "models/base", "pairs", "models/reference", beta=0.7),
     "cpo": CpoMethod("cpo", "models/base", "pairs", "models/base", beta=0.2, nll_weight=0.5),
     "kto": KtoMethod(
-        "kto", "models/base", "unpaired", "models/reference", beta=0.4, desirable_weight=1.0, undesirable_weight=1.2
+        "kto", "models/base", "unpaired", "models/reference", beta=0.4, desirable_weight=1.0, undesirable_weight=0.8
     ),
 }
 
@@ -176,7 +176,7 @@ def test_a_method_that_starts_on_its_reference_starts_at_the_known_loss(
     trainer = module.build_trainer(run)
     trainer.train()
     assert trainer.state.log_history[0]["loss"] == pytest.approx(module.first_loss(run), abs=1e-5)
-    known = {"dpo": math.log(2), "ipo": (1 / 1.4) ** 2, "kto": 0.5 * 1.1}
+    known = {"dpo": math.log(2), "ipo": (1 / 1.4) ** 2, "kto": 0.5 * 0.9}
     assert module.first_loss(run) == pytest.approx(known[name])
 
 

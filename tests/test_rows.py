@@ -13,7 +13,6 @@ import pytest
 
 from stages import paths
 from stages.arabic.flaws import (
-    AXES,
     ENGLISH,
     HEDGES,
     hedge,
@@ -28,7 +27,7 @@ from stages.arabic.normalise import folded
 from stages.errors import PipelineError
 from stages.files import Row, read_jsonl
 from stages.params import Flaws
-from stages.rows.kinds import SHORT_ANSWER, generation_rows, mcq_rows, pair_rows, sft_rows, unpaired_rows
+from stages.rows.kinds import AXIS_WEIGHTS, SHORT_ANSWER, generation_rows, mcq_rows, pair_rows, sft_rows, unpaired_rows
 from stages.rows.raw import SPECIAL_TOKEN_MARKS, TEXT_FIELDS, Raw, drop_duplicates, read_file, read_folder
 from stages.rows.split import (
     LARGEST_HELD_OUT_GROUP,
@@ -473,9 +472,9 @@ def test_latin_punctuation_changes_marks_and_digits_only() -> None:
 
 
 def test_every_corruption_of_this_repository_is_recognised_and_changes_one_factor(real: list[Raw]) -> None:
-    pairs = pair_rows(real, len(AXES), 7)
+    pairs = pair_rows(real, len(AXIS_WEIGHTS), 7)
     raw_rows = {raw.row["id"]: raw.row for raw in real}
-    assert {row["axis"] for row in pairs} == set(AXES)
+    assert {row["axis"] for row in pairs} == set(AXIS_WEIGHTS)
     wrong = []
     for row in pairs:
         chosen, rejected, axis = row["chosen"][0]["content"], row["rejected"][0]["content"], row["axis"]
@@ -528,12 +527,12 @@ def test_a_pair_sets_the_clean_answer_against_one_axis_and_keeps_the_rows_origin
     for row in rows:
         assert row["chosen"] == [{"role": "assistant", "content": "الجواب هو القاهرة."}]
         assert row["prompt"][0]["role"] == "user"
-        assert row["axis"] in AXES
+        assert row["axis"] in AXIS_WEIGHTS
         assert {key: row[key] for key in SHARED} == SHARED
 
 
 def test_an_axis_that_does_not_apply_is_not_made_up() -> None:
-    rows = pair_rows(raws([instruction("short", "نعم.")]), len(AXES), 7)
+    rows = pair_rows(raws([instruction("short", "نعم.")]), len(AXIS_WEIGHTS), 7)
     assert sorted(row["axis"] for row in rows) == ["hedging", "repetition"]
 
 

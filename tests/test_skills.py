@@ -16,13 +16,26 @@ from typing import Any
 import pytest
 
 from stages.arabic.normalise import folded
-from stages.arabic.numbers import spell, to_arabic_digits, to_western_digits
+from stages.arabic.numbers import Gender, spell, to_arabic_digits, to_western_digits
 from stages.authoring.calendars import GREGORIAN, HIJRI, WEEKDAYS
-from stages.authoring.rows import SHORT_INSTRUCTION, SkillRow, Wording, make_row, overlap, pick_wrong, spread
+from stages.authoring.rows import (
+    SHORT_INSTRUCTION,
+    SkillRow,
+    Wording,
+    make_row,
+    overlap,
+    pick_wrong,
+    same,
+    spread,
+    words_overlap,
+)
+from stages.rows.raw import CHECK_NAMES, read_file
+from stages.rows.split import LARGEST_HELD_OUT_GROUP, Mentions, keys_of
+from stages.scoring.text import CHECKS, passes
 
 ROOT = Path(__file__).parents[1]
 SKILLS = ROOT / "data/raw/skills"
-TASKS = ["comparison", "countries", "dates", "numbers", "units"]
+TASKS = ["agreement", "comparison", "countries", "dates", "extraction", "formatting", "money", "numbers", "units"]
 
 Row = dict[str, Any]
 
@@ -66,7 +79,9 @@ def test_a_fresh_run_writes_the_committed_bytes(tmp_path: Path, hash_seed: str) 
 
 def test_every_row_has_the_documented_fields() -> None:
     for row in ALL:
-        assert list(row) == sorted(SkillRow.__annotations__)
+        assert list(row) == sorted(
+            SkillRow.__annotations__.keys() - (set() if row["task"] == "formatting" else {"checks"})
+        )
         assert (row["source"], row["license"], row["version"]) == ("generated", "Apache-2.0", "1")
         assert row["generator"] == "stages.authoring.skills"
         assert row["level"] in ("easy", "hard")
@@ -81,10 +96,14 @@ def test_ids_and_prompts_are_distinct_over_all_files() -> None:
 
 
 def test_three_wrong_answers_stand_in_the_same_sentence_and_none_can_pass_for_the_right_one() -> None:
+    # Forms of one word may hold each other's letters, and whole sentences one another: there words or checks decide.
+    alike = {"agreement": words_overlap, "money": words_overlap, "formatting": same}
     for row in ALL:
         values = [row["answer"], *(wrong["answer"] for wrong in row["wrong"])]
         assert len(values) == 4
-        assert not any(overlap(a, b) for i, a in enumerate(values) for b in values[i + 1 :]), row["id"]
+        assert not any(alike.get(row["task"], overlap)(a, b) for i, a in enumerate(values) for b in values[i + 1 :]), (
+            row["id"]
+        )
         before, _, after = row["completion"].rpartition(row["answer"])
         for wrong in row["wrong"]:
             assert wrong["completion"] == before + wrong["answer"] + after, row["id"]
@@ -92,8 +111,11 @@ def test_three_wrong_answers_stand_in_the_same_sentence_and_none_can_pass_for_th
 
 def test_no_prompt_contains_its_answer_unless_it_must() -> None:
     for row in ALL:
-        if row["task"] != "comparison":
-            assert folded(row["answer"]) not in folded(row["prompt"]), row["id"]
+        if row["task"] not in ("comparison", "extraction"):
+            answer, prompt = folded(row["answer"]), folded(row["prompt"])
+            if row["task"] == "agreement":  # «سعودي» stands in «سعودية» without giving it away
+                answer, prompt = f" {answer} ", f" {prompt} "
+            assert answer not in prompt, row["id"]
 
 
 def test_short_questions_are_answered_with_the_bare_value() -> None:
@@ -266,6 +288,211 @@ def test_comparisons_follow_from_their_prompt_and_stay_below_a_thousand() -> Non
         else:
             assert answer == sorted(shown, reverse=kind == "descending") and shown != answer, row["id"]
         assert all(n < 1000 for text in texts(row) for n in integers(text))
+
+
+# --- money, agreement, extraction, formatting --------------------------------------------------------------------
+
+UNITS = {  # singular: (plural, accusative)
+    "ريال": ("ريالات", "ريالاً"),
+    "هللة": ("هللات", "هللة"),
+    "دينار": ("دنانير", "ديناراً"),
+    "درهم": ("دراهم", "درهماً"),
+    "فلس": ("فلوس", "فلساً"),
+    "جنيه": ("جنيهات", "جنيهاً"),
+    "قرش": ("قروش", "قرشاً"),
+    "ليرة": ("ليرات", "ليرة"),
+}
+AMOUNTS_IN_WORDS = {
+    spell(n, gender, case): n for n in range(1, 1000) for gender in ("m", "f") for case in ("nominative", "oblique")
+}
+
+
+def amounts_of(text: str) -> list[int]:
+    """The amounts in a text, in digits or in words, each checked for the form of its noun."""
+    forms = {form: unit for unit, (plural, accusative) in UNITS.items() for form in (unit, plural, accusative)}
+    duals = {form: unit for unit in UNITS for form in dual_forms(unit)}
+    words = re.findall(r"[\w\u064B-\u0652]+", to_western_digits(text))
+    found = []
+    for i, word in enumerate(words):
+        if word in duals:
+            found.append(2)
+        if word not in forms:
+            continue
+        before = words[i - 1].removeprefix("و")
+        numeral = before if before.isdecimal() else numeral_before(words[:i])
+        if numeral is None:
+            continue
+        n = int(numeral) if numeral.isdecimal() else AMOUNTS_IN_WORDS[numeral]
+        plural, accusative = UNITS[forms[word]]
+        expected = plural if 3 <= n % 100 <= 10 else accusative if n % 100 > 10 else forms[word]
+        assert word == expected, (text, word)
+        if not numeral.isdecimal() and n % 100 not in (1, 2):
+            gender = gender_of(forms[word])
+            written = {spell(n, gender), spell(n, gender, "oblique")}
+            assert numeral in written or f"{numeral[:-1]}ٍ" in written, (text, numeral)  # ثماني before its noun, ثمانٍ
+        found.append(n)
+    return found
+
+
+def gender_of(noun: str) -> Gender:
+    return "f" if noun.endswith("ة") or noun == "بئر" else "m"
+
+
+def dual_forms(unit: str) -> tuple[str, str]:
+    stem = unit.removesuffix("ة") + "ت" if unit.endswith("ة") else unit
+    return stem + "ان", stem + "ين"
+
+
+def numeral_before(words: list[str]) -> str | None:
+    """The longest numeral in words that ends the list."""
+    for start in range(max(0, len(words) - 5), len(words)):
+        for text in (" ".join(words[start:]), " ".join(words[start:]).removeprefix("و").removeprefix("ب")):
+            if text in AMOUNTS_IN_WORDS:
+                return text
+    return None
+
+
+def money_of(kind: str) -> list[Row]:
+    return [row for row in ROWS["money"] if relation_of(row) == kind]
+
+
+def test_each_new_skill_has_its_rows_and_its_wordings() -> None:
+    sizes = {"money": 220, "agreement": 300, "extraction": 220, "formatting": 220}
+    assert {task: len(ROWS[task]) for task in sizes} == sizes
+    for task in sizes:
+        seen = defaultdict(set)
+        for row in ROWS[task]:
+            seen[relation_of(row)].add(row["wording"].removesuffix("-short"))
+        for kind, names in seen.items():
+            assert len(names) >= 5 and f"{kind}-held-out" in names, (task, kind)
+
+
+def test_amounts_in_words_take_the_right_noun_and_the_wrong_ones_do_not() -> None:
+    rows = money_of("amount")
+    assert {row["entities"][0].split("-")[0] for row in rows} == {
+        f"money:{key}" for key in ("riyal", "halala", "dinar", "dirham", "fils", "pound", "qirsh", "lira")
+    }
+    for row in rows:
+        n = int(row["entities"][0].split("-")[1])
+        (unit,) = re.findall("«([^»]+)»", row["prompt"].replace("«المبلغ بالحروف»", ""))
+        plural, accusative = UNITS[unit]
+        gender = gender_of(unit)
+        assert integers(row["prompt"]) == {n}
+        if n == 1:
+            expected = f"{unit} {'واحدة' if gender == 'f' else 'واحد'}"
+        elif n == 2:
+            expected = dual_forms(unit)[0]
+        else:
+            numeral = "مئتا" if n == 200 else "ثماني" if (n, gender) == (8, "f") else spell(n, gender)
+            form = plural if n <= 10 else accusative if n < 100 else unit
+            expected = f"{numeral} {form}"
+        assert row["answer"] == expected, row["id"]
+
+
+def test_sums_change_and_prices_are_right() -> None:
+    for kind in ("change", "sum", "one"):
+        for row in money_of(kind):
+            key = row["entities"][0].split(":")[1].split("-", 1)[1]
+            a, b = (int(found) for found in re.findall(r"\d+", key))
+            result = {"change": a - b, "sum": a + b, "one": a // b}[kind]
+            assert a % b == 0 or kind != "one"
+            assert amounts_of(row["answer"]) == [result], row["id"]
+            shown = amounts_of(row["prompt"])
+            assert sorted(shown) == sorted([a] if kind == "one" else [a, b]), (row["prompt"], shown)
+            assert all(amounts_of(wrong["answer"]) != [result] for wrong in row["wrong"])
+    for row in money_of("small"):
+        total = int(row["entities"][0].rsplit("-", 1)[1])
+        assert amounts_of(row["answer"]) == [total], row["id"]
+
+
+def test_demonyms_stand_as_the_countries_file_has_them() -> None:
+    rows = [row for row in ROWS["agreement"] if row["entities"][0].startswith("nationality:")]
+    assert len(rows) >= 60
+    endings = {"هو": "", "هي": "ة", "هذان الرجلان": "ان", "هاتان المرأتان": "تان", "هم": "ون", "هن": "ات"}
+    codes = {"ms": "هو", "fs": "هي", "md": "هذان الرجلان", "fd": "هاتان المرأتان", "mp": "هم", "fp": "هن"}
+    for row in rows:
+        country = COUNTRIES[row["entities"][0].split(":")[1]]
+        given, asked = (codes[part] for part in row["id"].split("-")[-2:])
+        assert country["demonym_f"] == country["demonym_m"] + "ة"
+        assert row["answer"] == country["demonym_m"] + endings[asked], row["id"]
+        assert f"{given} {country['demonym_m']}{endings[given]}" in row["prompt"] and asked in row["prompt"]
+
+
+def test_counted_nouns_agree_and_wrong_ones_break_a_rule() -> None:
+    rows = [row for row in ROWS["agreement"] if relation_of(row) == "counted"]
+    for row in rows:
+        n = int(row["id"].split("-")[-1])
+        noun = re.findall("«([^»]+)»", row["prompt"])[-1]
+        gender = gender_of(noun)
+        numeral, form = row["answer"].rsplit(" ", 1)
+        assert numeral.replace("ثماني", "ثمانٍ") == spell(n, gender).replace("ثماني", "ثمانٍ"), row["id"]
+        accusative = noun if noun.endswith("ة") else noun + "اً"
+        assert form == accusative if n > 10 else form not in (noun, accusative), row["id"]
+
+
+def test_a_verb_before_its_subject_is_singular_and_after_it_agrees() -> None:
+    for row in ROWS["agreement"]:
+        if relation_of(row) != "verb":
+            continue
+        (blank,) = (text for text in re.findall("«([^»]+)»", row["prompt"]) if "..." in text)
+        before = blank.startswith("...")
+        subject = blank.split()[1 if before else 0]
+        ending = {"ون": "وا", "ان": "ا", "ات": "ن"}.get(subject[-2:], "ت")
+        if subject[-3:] == "تان":
+            ending = "تا"
+        if not subject.startswith(("المسافر", "المعلم", "المهندس", "المتطوع", "المزارع", "اللاعب", "الموظف")) and (
+            not subject.startswith(("المدرب", "الباحث", "المشارك", "المسعف", "المرشد"))
+        ):
+            ending = "ت"
+        if before:
+            ending = "" if ending in ("وا", "ا") else "ت"
+        verbs = [row["answer"], *(wrong["answer"] for wrong in row["wrong"])]
+        stem = row["answer"].removesuffix(ending)
+        assert stem + ending == row["answer"] and all(verb.startswith(stem) for verb in verbs), row["id"]
+        assert {verb.removeprefix(stem) for verb in verbs} <= {"", "ت", "ا", "تا", "وا", "ن"}, row["id"]
+
+
+def test_an_extracted_value_stands_in_its_text_and_a_list_keeps_the_order() -> None:
+    for row in ROWS["extraction"]:
+        text = max(re.findall("«([^»]+)»", row["prompt"]), key=len)
+        values = row["answer"].split("، ")
+        assert len(values) == (3 if relation_of(row) == "list" else 1)
+        assert all(re.search(rf"(?<!\w){value}(?!\w)", text) for value in values), row["id"]
+        assert all(wrong["answer"].split("، ") != values for wrong in row["wrong"])
+
+
+def test_every_constraint_holds_in_the_completion_and_in_no_wrong_one() -> None:
+    met = set()
+    for row in ROWS["formatting"]:
+        met |= {check["name"] for check in row["checks"]}
+        assert passes(row["completion"], row["checks"]) is True, row["id"]
+        for wrong in row["wrong"]:
+            assert passes(wrong["completion"], row["checks"]) is False, row["id"]
+        quoted = [check["value"] for check in row["checks"] if not check["value"].isdecimal()]
+        assert all(f"«{value}" in row["prompt"] for value in quoted), row["id"]
+    assert met == set(CHECKS) == set(CHECK_NAMES)
+
+
+def test_the_constraint_of_length_is_the_one_that_the_prompt_names() -> None:
+    gender: dict[str, Gender] = {"exact_words": "f", "max_words": "f", "items": "m"}
+    for row in ROWS["formatting"]:
+        for check in row["checks"]:
+            if check["name"] in gender and check["value"] != "2":
+                n = int(check["value"])
+                numeral = spell(n, gender[check["name"]]).replace("ثمانٍ", "ثماني")
+                oblique = spell(n, gender[check["name"]], "oblique").replace("ثمانٍ", "ثماني")
+                assert any(f"{word} " in row["prompt"] for word in (numeral, oblique)), row["id"]
+
+
+def test_the_new_rows_are_tied_to_few_others() -> None:
+    mentions = Mentions(list(COUNTRIES.values()))
+    held: Counter[str] = Counter()
+    for task in ("money", "agreement", "extraction", "formatting"):
+        for raw in read_file(SKILLS / f"{task}.jsonl", "skills"):
+            keys = keys_of(raw, mentions)
+            assert keys == set(raw.row["entities"]), raw.row["id"]  # no country and no large number is mentioned
+            held.update(keys)
+    assert max(held.values()) <= LARGEST_HELD_OUT_GROUP
 
 
 # --- the tools ---------------------------------------------------------------------------------------------------

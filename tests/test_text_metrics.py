@@ -78,6 +78,46 @@ def test_every_check_of_a_row_must_hold() -> None:
         passes(ANSWER, [{"name": "starts", "value": "ا"}])
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "good", "bad"),
+    [
+        ("not_contains", "الرياض", [ANSWER, "الرياضة", ""], ["هي الرياض.", "«الرياض»، نعم"]),
+        ("not_contains", "ق", ["مصر"], [ANSWER]),
+        ("not_contains", "٣", ["ثلاثة", "٤"], ["٣٥", "3"]),
+        ("exact_words", "4", [ANSWER, "عاصمة، مصر : هي «القاهرة»!"], ["", "عاصمة مصر القاهرة.", f"{ANSWER} نعم"]),
+        ("max_words", "4", [ANSWER, "القاهرة."], ["", "...", f"{ANSWER} نعم"]),
+        ("starts_with", "عاصمة", [ANSWER, "«عاصمه» مصر"], ["", "إن عاصمة مصر هي القاهرة", "العاصمة القاهرة"]),
+        ("starts_with", "عاصمة مصر", [ANSWER], ["عاصمة", "عاصمة قطر هي الدوحة."]),
+        ("ends_with", "القاهرة", [ANSWER, "إنها القاهره!", "القاهرة"], ["", "القاهرة هي العاصمة.", "بالقاهرة"]),
+        ("ends_with", "هي القاهرة", [ANSWER], ["القاهرة", "في القاهرة."]),
+        (
+            "items",
+            "3",
+            ["تفاح، موز، عنب.", "تفاح ،موز، تين أسود"],
+            ["", "تفاح, موز, عنب", "تفاح، موز", "أ، ب، ج، د", "أ، ، ب"],
+        ),
+        ("items", "1", ["تفاح وموز."], ["", "تفاح، موز"]),
+    ],
+)
+def test_a_constraint_is_kept_or_broken(name: str, value: str, good: list[str], bad: list[str]) -> None:
+    check = {"name": name, "value": value}
+    assert [text for text in good if not passes(text, [check])] == []
+    assert [text for text in bad if passes(text, [check])] == []
+
+
+@pytest.mark.parametrize("name", ["not_contains", "starts_with", "ends_with"])
+def test_a_constraint_without_words_is_an_error(name: str) -> None:
+    with pytest.raises(PipelineError, match="no word"):
+        passes(ANSWER, [{"name": name, "value": "؟!"}])
+
+
+@pytest.mark.parametrize("name", ["exact_words", "max_words", "items"])
+@pytest.mark.parametrize("value", ["", "خمس", "0", "-1", "2.5"])
+def test_a_constraint_on_a_number_needs_one(name: str, value: str) -> None:
+    with pytest.raises(PipelineError, match="not a positive number"):
+        passes(ANSWER, [{"name": name, "value": value}])
+
+
 def test_chrf_is_sacrebleus_after_light_normalisation() -> None:
     assert chrf("عَاصِمَةُ مِصْرَ هِيَ القاهرة.", [ANSWER]) == pytest.approx(100)
     plain = CHRF(word_order=2).sentence_score("عاصمة قطر هي الدوحة.", [ANSWER]).score

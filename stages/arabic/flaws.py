@@ -42,7 +42,7 @@ ENGLISH = {
 LATIN_PUNCTUATION = str.maketrans({"،": ",", "؛": ";", "؟": "?", "«": '"', "»": '"', "٫": "."})
 
 SENTENCE_END = re.compile(r"(?<=[.!؟])\s+")
-AXES = ("hedging", "repetition", "near_miss", "language_mixing", "latin_punctuation")
+SHORTEST_TO_CUT = 12  # words; a shorter answer that stops early is a near miss, not a truncation
 
 
 def hedge(answer: str, choice: int) -> str:
@@ -54,6 +54,13 @@ def repeat(answer: str, choice: int) -> str:
     """Say the last sentence of ``answer`` twice, or three times for an odd ``choice``."""
     last = sentences(answer)[-1]
     return " ".join([answer] + [last] * (1 + choice % 2))
+
+
+def truncate(answer: str, choice: int) -> str | None:
+    """Stop ``answer`` in the middle, at 45 to 64 % of its words; None for a short one."""
+    words = answer.split()
+    kept = len(words) * (45 + choice % 20) // 100
+    return " ".join(words[:kept]).rstrip("،؛:.") if len(words) >= SHORTEST_TO_CUT else None
 
 
 def mix_languages(answer: str) -> str | None:

@@ -10,10 +10,10 @@ answers are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from stages.arabic.normalise import folded
 
@@ -29,8 +29,15 @@ class Wrong(TypedDict):
     completion: str
 
 
+class Check(TypedDict):
+    """What a program looks for in an answer: a name that `stages.scoring.text` knows, and its value."""
+
+    name: str
+    value: str
+
+
 class SkillRow(TypedDict):
-    """One line of data/raw/skills/<task>.jsonl."""
+    """One line of data/raw/skills/<task>.jsonl; `checks` stand where a contained answer would not tell enough."""
 
     id: str
     topic: str
@@ -47,6 +54,7 @@ class SkillRow(TypedDict):
     completion: str
     answer: str
     wrong: list[Wrong]
+    checks: NotRequired[list[Check]]
 
 
 @dataclass(frozen=True)
@@ -80,10 +88,10 @@ def spread(rng: Random, choices: Sequence[Wording], n: int) -> list[Wording]:
     return deck
 
 
-def mixed(rng: Random, kind: tuple[list[Wording], Wording], n: int) -> list[Wording]:
-    """`n` wordings of a drill: a tenth held out, a quarter short, the rest whole sentences."""
+def mixed(rng: Random, kind: tuple[list[Wording], Wording], n: int, short: bool = True) -> list[Wording]:
+    """`n` wordings of a drill: a tenth held out, a quarter short (or, without `short`, none), the rest whole."""
     seen, held_out = kind
-    unseen, brief = n // 10, n // 4
+    unseen, brief = n // 10, n // 4 if short else 0
     deck = [held_out] * unseen + [wording.short() for wording in spread(rng, seen, brief)]
     deck += spread(rng, seen, n - unseen - brief)
     rng.shuffle(deck)
@@ -96,11 +104,28 @@ def overlap(a: str, b: str) -> bool:
     return a in b or b in a
 
 
-def pick_wrong(answer: str, candidates: Iterable[str]) -> list[str]:
-    """The first three candidates that overlap neither the answer nor one another; fewer when there are no three."""
+def words_overlap(a: str, b: str) -> bool:
+    """Like `overlap` by whole words, for forms of one word: «سعودي» does not lie within «سعودية»."""
+    a, b = f" {folded(a)} ", f" {folded(b)} "
+    return a in b or b in a
+
+
+def same(a: str, b: str) -> bool:
+    """Whether two texts are equal once folded."""
+    return folded(a) == folded(b)
+
+
+Alike = Callable[[str, str], bool]
+
+
+def pick_wrong(answer: str, candidates: Iterable[str], alike: Alike = overlap) -> list[str]:
+    """The first three candidates that are `alike` to neither the answer nor one another; fewer if there are no three.
+
+    By default a candidate is alike when one text contains the other.
+    """
     picked: list[str] = []
     for candidate in candidates:
-        if len(picked) < 3 and not any(overlap(candidate, other) for other in (answer, *picked)):
+        if len(picked) < 3 and not any(alike(candidate, other) for other in (answer, *picked)):
             picked.append(candidate)
     return picked
 
@@ -121,9 +146,10 @@ def make_row(
     answer: str,
     wrong: Sequence[str],
     topic: str | None = None,
+    alike: Alike = overlap,
 ) -> SkillRow:
     """Fill the templates; raises ValueError unless there are three usable wrong answers."""
-    if pick_wrong(answer, wrong) != list(wrong) or len(wrong) != 3:
+    if pick_wrong(answer, wrong, alike) != list(wrong) or len(wrong) != 3:
         raise ValueError(f"{id}: three wrong answers apart from «{answer}» are needed, found {list(wrong)}")
 
     def complete(value: str) -> str:

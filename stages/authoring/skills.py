@@ -1,6 +1,7 @@
 """Write data/raw/skills/<task>.jsonl: questions whose answers a program can check.
 
-Reads data/raw/countries.jsonl for the questions on countries; numbers, dates, units and comparisons follow from rules.
+Reads data/raw/countries.jsonl for the questions on countries and nationalities; everything else follows from rules and
+from the tables of the other modules here.
 Every choice comes from a generator seeded with a string, so the same countries give the same bytes on every run:
 
     python -m stages.authoring.skills
@@ -16,8 +17,12 @@ from random import Random
 from typing import Literal, TypedDict, cast
 
 from stages import paths
+from stages.authoring.agreement import agreement
 from stages.authoring.calendars import dates
 from stages.authoring.drills import comparison, numbers, units
+from stages.authoring.extraction import extraction
+from stages.authoring.formatting import formatting
+from stages.authoring.money import money
 from stages.authoring.rows import Level, SkillRow, Wording, gives_away, make_row, pick_wrong, spread, wordings
 from stages.errors import PipelineError, run_stage
 from stages.files import read_jsonl, write_jsonl
@@ -33,6 +38,7 @@ class Country(TypedDict):
     currency: str | None
     continent: str
     language: str | None
+    demonym_m: str | None
 
 
 @dataclass(frozen=True)
@@ -233,10 +239,15 @@ def _values(country: Country, relation: Relation, countries: Sequence[Country], 
 def build(countries: Sequence[Country]) -> dict[str, list[SkillRow]]:
     """Every task's rows; raises PipelineError when two rows would ask the same or share an id."""
     unit_rows, unit_integers = units()
+    demonyms = {country["code"]: country["demonym_m"] or "" for country in countries}
     tasks = {
+        "agreement": agreement(demonyms),
         "comparison": comparison(),
         "countries": country_rows(countries),
         "dates": dates(),
+        "extraction": extraction(),
+        "formatting": formatting(),
+        "money": money(),
         "numbers": numbers(unit_integers),
         "units": unit_rows,
     }

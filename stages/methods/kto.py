@@ -15,6 +15,9 @@ from stages.methods.order import neighbours
 from stages.methods.run import Run, TokenisedKTOTrainer, shared_arguments
 from stages.params import KtoMethod
 
+WEIGHTED_RATIO = (1.0, 4 / 3)
+RATIO_TOLERANCE = 0.05  # a window of a shuffled pass is not exactly as mixed as the whole
+
 
 def build_trainer(run: Run) -> Trainer:
     """TRL's KTOTrainer; the mismatched answers are laid out here, as TRL lays them out itself."""
@@ -51,7 +54,10 @@ def first_loss(run: Run) -> float | None:
 
 
 def check_labels(run: Run) -> None:
-    """Raise PipelineError where a microbatch is too small or holds one label only: its KL term would be noise."""
+    """Raise PipelineError where a microbatch is too small or holds one label only, or where the weights do not make
+    up for the shares of the labels: (w_good n_good) / (w_bad n_bad) should lie in 1..4/3 (the paper's section 4.1).
+    """
+    assert isinstance(run.method, KtoMethod)
     size = run.budget.rows_per_microbatch
     if size < 4:
         raise PipelineError(f"KTO needs rows_per_microbatch of 4 or more for its KL term, found {size}: raise it")
@@ -60,3 +66,12 @@ def check_labels(run: Run) -> None:
             raise PipelineError(
                 f"rows {start}..{start + size - 1} of KTO's order carry one label only: mix good and bad rows"
             )
+    good = sum(run.labels)
+    bad = len(run.labels) - good
+    ratio = run.method.desirable_weight * good / (run.method.undesirable_weight * bad)
+    low, high = WEIGHTED_RATIO
+    if not low - RATIO_TOLERANCE <= ratio <= high + RATIO_TOLERANCE:
+        raise PipelineError(
+            f"KTO sees {good} good and {bad} bad rows, and its weights bring them to {ratio:.2f} : 1, outside 1..4/3: "
+            f"set train.kto.undesirable_weight to {run.method.desirable_weight * good / bad:.3g}"
+        )

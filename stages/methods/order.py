@@ -112,7 +112,7 @@ def unpaired_order(
         halves.setdefault(str(row.get("pair", row["id"])), {})[row["label"]] = index
     whole = [halves[pair] for pair in sorted(halves) if len(halves[pair]) == 2]
     if len(whole) * 2 != len(rows):
-        return seen_order(lengths, steps, rows_per_step, seed)  # binary feedback of the user's own, not from pairs
+        return labelled_order([row["label"] for row in rows], steps * rows_per_step, seed)
     order: list[int] = []
     pair_lengths = [max(lengths[index] for index in pair.values()) for pair in whole]
     pairs = seen_order(pair_lengths, steps, rows_per_step // 2, seed)
@@ -123,6 +123,23 @@ def unpaired_order(
         for good, bad in zip(block, turned, strict=True):
             order += [good[True], bad[False]]
     return order
+
+
+def labelled_order(labels: Sequence[bool], wanted: int, seed: int) -> list[int]:
+    """Feedback that is not made of pairs, or unbalanced: whole shuffled passes in which each label is spread evenly.
+
+    Every window of the size of a microbatch so holds both labels in about their share of the whole.
+    """
+    order: list[int] = []
+    while len(order) < wanted:
+        generator = random.Random(f"{seed}:labels:{len(order)}")
+        places = []
+        for label in (True, False):
+            indices = [index for index, own in enumerate(labels) if own == label]
+            generator.shuffle(indices)
+            places += [((rank + 0.5) / len(indices), index) for rank, index in enumerate(indices)]
+        order += [index for _, index in sorted(places)]
+    return order[:wanted]
 
 
 def neighbours(answers: list[Encoded], rows_per_microbatch: int) -> list[Encoded]:

@@ -6,7 +6,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from stages.arabic.flaws import hedge, latin_punctuation, mix_languages, repeat
+from stages.arabic.flaws import hedge, latin_punctuation, mix_languages, repeat, truncate
 from stages.files import Row
 from stages.params import Flaws
 from stages.rows.raw import Raw
@@ -14,7 +14,18 @@ from stages.rows.split import unit_interval
 
 SHORT_ANSWER = "أجب بكلمة أو عبارة فقط."
 # How often each axis is chosen where it applies: the two flaws that the SFT rows carry come first.
-AXIS_WEIGHTS = {"hedging": 0.35, "repetition": 0.25, "near_miss": 0.2, "language_mixing": 0.1, "latin_punctuation": 0.1}
+AXIS_WEIGHTS = {
+    "hedging": 0.35,
+    "repetition": 0.25,
+    "near_miss": 0.2,
+    "broken_agreement": 0.2,
+    "ignored_constraint": 0.2,
+    "language_mixing": 0.1,
+    "latin_punctuation": 0.1,
+    "truncation": 0.1,
+}
+# What is wrong in a skill's wrong answers, where it is something else than the fact.
+WRONG_AXES = {"agreement": "broken_agreement", "formatting": "ignored_constraint"}
 
 
 def message(role: str, content: str) -> list[dict[str, str]]:
@@ -67,20 +78,28 @@ def pair_rows(
     return _shuffled(rows, seed, "pairs")
 
 
-def unpaired_rows(pairs: Sequence[Row]) -> list[Row]:
+def unpaired_rows(pairs: Sequence[Row], bad_share: float = 1.0, seed: int = 0) -> list[Row]:
     """Each pair as two labelled rows: good and bad mixed in every window of four, the halves of a pair far apart.
 
-    KTO estimates its KL term from mismatched rows of a batch and TRL never reshuffles them, so the order is data.
+    ``bad_share`` keeps so many of the bad halves: below 1 the feedback is unbalanced. KTO estimates its KL term from
+    mismatched rows of a batch and TRL never reshuffles them, so the order is data.
     """
+    halves = [singles(row, bad_share, seed) for row in pairs]
     half = len(pairs) // 2
-    good = [_single(row, "chosen", label=True) for row in pairs]
-    bad = [_single(row, "rejected", label=False) for row in [*pairs[half:], *pairs[:half]]]
+    turned = [bad for _, bad in [*halves[half:], *halves[:half]]]
     rows: list[Row] = []
     for position in range(0, len(pairs), 2):
-        window = [*good[position : position + 2], *bad[position : position + 2]]
+        good = [one for one, _ in halves[position : position + 2]]
+        window = [*good, *(bad for bad in turned[position : position + 2] if bad is not None)]
         random.Random(f"unpaired:{position}").shuffle(window)
         rows.extend(window)
     return rows
+
+
+def singles(pair: Row, bad_share: float, seed: int) -> tuple[Row, Row | None]:
+    """The halves of a pair as labelled rows; the bad one is None for a share of the pairs."""
+    bad = _single(pair, "rejected", label=False) if unit_interval(seed, "bad", pair["id"]) < bad_share else None
+    return _single(pair, "chosen", label=True), bad
 
 
 def mcq_rows(raws: Sequence[Raw], limit: int, seed: int) -> list[Row]:
@@ -95,7 +114,9 @@ def mcq_rows(raws: Sequence[Raw], limit: int, seed: int) -> list[Row]:
         wrong = [item["answer"] for item in row["wrong"]]
         random.Random(f"{seed}:{row['id']}").shuffle(wrong)
         position = (number + number // 4) % 4  # each block of four starts elsewhere, or a task would own a position
-        question = row["prompt"] if SHORT_ANSWER in row["prompt"] else f"{row['prompt']} {SHORT_ANSWER}"
+        # Where checks decide, the options are whole texts, and no short answer is asked for.
+        bare = "checks" in row or SHORT_ANSWER in row["prompt"]
+        question = row["prompt"] if bare else f"{row['prompt']} {SHORT_ANSWER}"
         rows.append(
             common(raw, f"mcq-{row['id']}")
             | {
@@ -110,7 +131,8 @@ def mcq_rows(raws: Sequence[Raw], limit: int, seed: int) -> list[Row]:
 
 
 def generation_rows(skills: Sequence[Raw], open_ended: Sequence[Raw], limit: int, seed: int) -> list[Row]:
-    """Held-out prompts with references: verifiable ones spread evenly over the tasks, and the open-ended ones."""
+    """Held-out prompts with references: verifiable ones spread evenly over the tasks, a quarter open-ended."""
+    open_ended = sorted(open_ended, key=lambda raw: unit_interval(seed, "open", raw.row["id"]))[: limit // 4]
     chosen = _spread(sorted(skills, key=lambda raw: unit_interval(seed, "generation", raw.row["id"])))
     rows = []
     for raw in [*chosen[: max(0, limit - len(open_ended))], *open_ended]:
@@ -120,12 +142,39 @@ def generation_rows(skills: Sequence[Raw], open_ended: Sequence[Raw], limit: int
             | {
                 "prompt": message("user", raw.row["prompt"]),
                 "references": [raw.row["completion"]],
-                "checks": [{"name": "contains", "value": raw.row["answer"]}] if verifiable else [],
+                "checks": _checks(raw.row) if verifiable else [],
                 "task": raw.row["task"] if verifiable else "open",
                 "wording": "unseen" if verifiable and raw.row["held_out_wording"] else "seen",
             }
         )
     return rows
+
+
+def safety_rows(raws: Sequence[Raw]) -> list[Row]:
+    """A request with the answer that should be preferred: a refusal of a harmful one, help with its benign twin."""
+    return [
+        common(raw, raw.row["id"])
+        | {
+            "prompt": message("user", raw.row["prompt"]),
+            "chosen": message("assistant", raw.row["chosen"]),
+            "rejected": message("assistant", raw.row["rejected"]),
+        }
+        | {field: raw.row[field] for field in ("category", "benign", "twin")}
+        for raw in raws
+    ]
+
+
+def question_rows(raws: Sequence[Raw]) -> list[Row]:
+    """Hand-written multiple-choice questions as they stand; ``region`` or ``dialect`` says whose they are."""
+    fields = ("question", "choices", "answer", "subject", "level", "region", "dialect")
+    return [
+        common(raw, raw.row["id"]) | {field: raw.row[field] for field in fields if field in raw.row} for raw in raws
+    ]
+
+
+def _checks(row: Row) -> list[Row]:
+    """The checks that a skill row brings, or else that its answer stands in the text."""
+    return list(row.get("checks") or [{"name": "contains", "value": row["answer"]}])
 
 
 def _corruptions(raw: Raw, seed: int, allowed_wrong: Callable[[Row], bool]) -> dict[str, str]:
@@ -135,9 +184,14 @@ def _corruptions(raw: Raw, seed: int, allowed_wrong: Callable[[Row], bool]) -> d
     candidates = {
         "hedging": hedge(answer, _pick(seed, "hedge-pair", identity)),
         "repetition": repeat(answer, _pick(seed, "repeat-pair", identity)),
-        "near_miss": near_misses[_pick(seed, "miss", identity) % len(near_misses)] if near_misses else None,
+        WRONG_AXES.get(raw.row.get("task", ""), "near_miss"): near_misses[
+            _pick(seed, "miss", identity) % len(near_misses)
+        ]
+        if near_misses
+        else None,
         "language_mixing": mix_languages(answer),
         "latin_punctuation": latin_punctuation(answer),
+        "truncation": truncate(answer, _pick(seed, "truncate", identity)),
     }
     return {axis: text for axis, text in candidates.items() if text is not None}
 

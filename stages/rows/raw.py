@@ -15,8 +15,12 @@ TEXT_FIELDS = {
     "instructions": ("prompt", "completion"),
     "skills": ("prompt", "completion", "answer", "task", "level", "wording"),
     "pairs": ("prompt", "chosen", "rejected", "axis"),
+    "safety": ("prompt", "chosen", "rejected", "category", "twin"),
+    "questions": ("question", "subject", "level"),
     "countries": ("name", "code", "continent", "gender"),
 }
+# What `stages.scoring.text.passes` knows; the names stand here too, because preparing data imports no metric.
+CHECK_NAMES = ("contains", "not_contains", "exact_words", "max_words", "starts_with", "ends_with", "items")
 # A special token inside a text would be read as the end of a turn, not as characters.
 SPECIAL_TOKEN_MARKS = ("<|", "|>", "<think>", "</think>")
 
@@ -63,6 +67,10 @@ def check(raw: Raw) -> None:
             raise PipelineError(f"{raw.place}: field {field!r} contains a chat template's special token: remove it")
     if raw.kind == "skills":
         _check_skill(raw)
+    if raw.kind == "questions":
+        _check_question(raw)
+    if raw.kind == "safety" and not isinstance(raw.row.get("benign"), bool):
+        raise PipelineError(f"{raw.place}: field 'benign' must be true or false")
 
 
 def _check_skill(raw: Raw) -> None:
@@ -84,6 +92,35 @@ def _check_skill(raw: Raw) -> None:
         raise PipelineError(
             f"{raw.place}: field 'wrong' must hold three answers that differ from each other and 'answer'"
         )
+    if "checks" in row:
+        _check_checks(raw)
+
+
+def _check_checks(raw: Raw) -> None:
+    """The optional list of what a program looks for in the answer."""
+    checks = raw.row["checks"]
+    if not isinstance(checks, list) or not checks:
+        raise PipelineError(f"{raw.place}: field 'checks' must be a list that is not empty, or be left out")
+    for check in checks:
+        if not isinstance(check, dict) or set(check) != {"name", "value"}:
+            raise PipelineError(f"{raw.place}: field 'checks' must be a list of objects with 'name' and 'value'")
+        if check["name"] not in CHECK_NAMES:
+            known = ", ".join(CHECK_NAMES)
+            raise PipelineError(f"{raw.place}: field 'checks' names {check['name']!r}, which is none of {known}")
+        if not isinstance(check["value"], str) or not check["value"].strip():
+            raise PipelineError(f"{raw.place}: field 'checks' needs a non-empty string as the value of {check['name']}")
+
+
+def _check_question(raw: Raw) -> None:
+    choices, answer = raw.row.get("choices"), raw.row.get("answer")
+    if (
+        not isinstance(choices, list)
+        or len(choices) != 4
+        or len({str(choice).strip() for choice in choices} - {""}) != 4
+    ):
+        raise PipelineError(f"{raw.place}: field 'choices' must be a list of four different answers")
+    if type(answer) is not int or not 0 <= answer < 4:
+        raise PipelineError(f"{raw.place}: field 'answer' must be the index of the right choice, 0 to 3")
 
 
 def drop_duplicates(raws: Iterable[Raw]) -> tuple[list[Raw], list[Row]]:
@@ -103,7 +140,9 @@ def drop_duplicates(raws: Iterable[Raw]) -> tuple[list[Raw], list[Row]]:
             )
         places[identity] = raw.place
         text = tuple(
-            light(str(raw.row[field])) for field in ("prompt", "completion", "chosen", "rejected") if field in raw.row
+            light(str(raw.row[field]))
+            for field in ("prompt", "completion", "chosen", "rejected", "question", "choices")
+            if field in raw.row
         )
         if text in seen:
             dropped.append(drop_record(raw, f"says the same as {seen[text]}"))

@@ -109,7 +109,7 @@ def split_rows(
     for raw in raws:
         sizes[find(f"row:{raw.row['id']}")] += 1
     sides = {
-        root: "train" if size > LARGEST_HELD_OUT_GROUP else _side(root, seed, validation_share, test_share)
+        root: "train" if size > LARGEST_HELD_OUT_GROUP else side_of(root, seed, validation_share, test_share)
         for root, size in sizes.items()
     }
     rows: dict[str, list[Raw]] = {split: [] for split in SPLITS}
@@ -129,8 +129,9 @@ def unit_interval(*parts: object) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def _side(root: str, seed: int, validation_share: float, test_share: float) -> str:
-    point = unit_interval(seed, root)
+def side_of(group: str, seed: int, validation_share: float, test_share: float) -> str:
+    """The split of a group of rows, by a hash of its name and the seed."""
+    point = unit_interval(seed, group)
     return "test" if point < test_share else "validation" if point < test_share + validation_share else "train"
 
 

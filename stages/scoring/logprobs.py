@@ -6,7 +6,7 @@ logits of a whole batch of 8,192 tokens would take 5 GB in float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from stages.errors import PipelineError
 from stages.scoring import evaluating, unwrapped
 from stages.tokens import Encoded
 
-MAX_LOGITS = 2**28  # elements of one batch's logits: 1 GiB in float32
+MAX_LOGITS = 2**26  # elements of one batch's logits: 256 MiB in float32, and as much again for their softmax
 
 
 @torch.no_grad()
@@ -78,9 +78,7 @@ def _score(model: PreTrainedModel, batch: list[Encoded]) -> list[float]:
     attended = position < lengths
     predicts = (attended & (position >= first)).to(model.device)  # (rows, longest), true where the next id is scored
     targets = torch.tensor([token for example in batch for token in example.completion_ids], device=model.device)
-    logits = logits_at(
-        model, model, predicts, input_ids=input_ids.to(model.device), attention_mask=attended.long().to(model.device)
-    )
+    logits = _logits_at(model, predicts, input_ids=input_ids, attention_mask=attended.long())
     if logits.shape[0] != len(targets):
         raise PipelineError(
             f"{type(unwrapped(model)).__name__} does not pass its hidden states through get_output_embeddings(): "
@@ -91,21 +89,21 @@ def _score(model: PreTrainedModel, batch: list[Encoded]) -> list[float]:
     return [float(value) for value in torch.stack(sums).tolist()]
 
 
-def logits_at(
-    forward: Callable[..., Any], model: PreTrainedModel, predicts: torch.Tensor, **inputs: torch.Tensor
-) -> torch.Tensor:
+def _logits_at(model: PreTrainedModel, predicts: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
     """Logits (positions, vocabulary) where ``predicts`` (rows, longest) is true, in row order.
 
-    The hidden states are gathered on their way into the projection, and the model's own ``forward`` goes on from
-    there: it knows what comes after (Granite divides its logits, Cohere and Falcon-H1 scale them, Gemma caps them).
+    The hidden states are gathered on their way into the projection, and the model's own forward goes on from there:
+    it knows what comes after (Granite divides its logits, Cohere and Falcon-H1 scale them, Gemma caps them).
     """
 
     def gather(_: torch.nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         return (arguments[0][predicts].unsqueeze(0), *arguments[1:])
 
-    hook = unwrapped(model).get_output_embeddings().register_forward_pre_hook(gather)
+    head = unwrapped(model).get_output_embeddings()
+    hook = head.register_forward_pre_hook(gather)
     try:
-        logits: torch.Tensor = forward(**inputs, use_cache=False).logits
+        moved = {name: value.to(model.device) for name, value in inputs.items()}
+        logits: torch.Tensor = model(**moved, use_cache=False).logits
     finally:
         hook.remove()
     return logits.flatten(0, -2)
