@@ -152,9 +152,10 @@ def main() -> None:
             lengths[f"{kind}/{split}"] = length_summary(encoded[kind], rows[kind])
         compared += check_shared(rows["pairs"], encoded["pairs"], rows["unpaired"], encoded["unpaired"])
         gone = {row["pair"] for row in dropped if row["file"] == str(paths.prepared_split("pairs", split))}
+        named = {row["id"] for row in dropped}
+        path = paths.prepared_split("unpaired", split)
         for line, row in enumerate(rows["unpaired"], start=1):
-            path = paths.prepared_split("unpaired", split)
-            if row.get("pair") in gone and not any(d["id"] == row["id"] for d in dropped):
+            if row.get("pair") in gone and row["id"] not in named:
                 dropped.append(
                     {
                         "file": str(path),

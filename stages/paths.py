@@ -19,12 +19,8 @@ PREPARED = Path("data/prepared")
 CORPUS = PREPARED / "corpus.txt"
 MCQ = PREPARED / "mcq.jsonl"
 GENERATION = PREPARED / "generation.jsonl"
-SAFETY = PREPARED / "safety.jsonl"
-CULTURE = PREPARED / "culture.jsonl"
-DIALECT = PREPARED / "dialect.jsonl"
 DATA_METRICS = Path("metrics/data.json")
 DATA_PAGE = Path("metrics/data.md")
-DROPPED = PREPARED / "dropped.jsonl"
 
 BASE = Path("models/base")
 BASE_PIN = BASE / "base.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,21 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.errors import PipelineError
+from stages.params import Source
 from stages.rows.layouts import LAYOUTS, PRESETS, Refusal, convert, detect, escape_special, own_id, parsed_turns
 
 Turns = list[dict[str, str]]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a layout reads of a source."""
-
-    topic: str = "own"
-    license: str = "CC0-1.0"
-    threshold: float = 0.5
-
-
-SOURCE: Any = Settings()
+SOURCE = Source(name="mine", license="CC0-1.0")
 SHARED = {"topic": "own", "license": "CC0-1.0"}
 
 

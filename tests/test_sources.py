@@ -11,7 +11,6 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import pytest
 from pyarrow import csv, parquet
 
 from stages.errors import PipelineError
+from stages.params import Source
 from stages.rows.layouts import PRESETS
 from stages.rows.sources import read_source
 
@@ -28,28 +28,12 @@ ROOT = Path(__file__).resolve().parent.parent
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The keys of one source in params.yaml, with their defaults."""
-
-    name: str = "mine"
-    path: str = ""
-    hub: str = ""
-    config: str = ""
-    split: str = "train"
-    revision: str = ""
-    download: bool = False
-    preset: str = ""
-    layout: str = "auto"
-    license: str = "CC0-1.0"
-    topic: str = "own"
-    threshold: float = 0.5
-    weight: float = 1.0
+def settings(**given: Any) -> Source:
+    return Source(**{"name": "mine", "license": "CC0-1.0"} | given)
 
 
-def read(**settings: Any) -> list[tuple[str, dict[str, Any], str]]:
-    source: Any = Settings(**settings)
-    return list(read_source(source))
+def read(**given: Any) -> list[tuple[str, dict[str, Any], str]]:
+    return list(read_source(settings(**given)))
 
 
 def refusal(**settings: Any) -> str:
@@ -137,8 +121,7 @@ def test_a_named_layout_wins_over_the_columns(tmp_path: Path) -> None:
 
 def test_rows_come_one_by_one(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "rows.jsonl", SFT, "broken")
-    source: Any = Settings(path=str(path))
-    assert next(iter(read_source(source)))[1]["id"] == "mine-1"
+    assert next(iter(read_source(settings(path=str(path)))))[1]["id"] == "mine-1"
 
 
 BAD_ROWS: dict[str, tuple[list[Any], dict[str, Any], str, str]] = {
@@ -565,10 +548,10 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 SCRIPT = """
 import json, sys
 sys.path.insert(0, "tests")
-from test_sources import Settings, read_source, PipelineError
+from test_sources import settings as source_of, read_source, PipelineError
 for settings in json.loads(sys.argv[1]):
     try:
-        print(json.dumps(list(read_source(Settings(**settings)))))
+        print(json.dumps(list(read_source(source_of(**settings)))))
     except PipelineError as error:
         print(json.dumps(str(error)))
 """

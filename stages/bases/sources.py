@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufCo
 from stages.bases.pretrain import CHAT_TEMPLATE
 from stages.errors import PipelineError
 from stages.files import Row, sha256
+from stages.hub import hub_answers
 from stages.params import HubBase, LocalBase
 
 HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt"]  # no pickles, no code
@@ -37,18 +38,6 @@ def pin_hub(base: HubBase, folder: Path) -> Row:
     source = Path(snapshot)
     _save_tokenizer(_tokenizer(source), folder)
     return {"kind": "hub", "id": base.id, "revision": base.revision, **_describe(source)}
-
-
-def hub_answers() -> bool:
-    """One request without retries: huggingface_hub repeats a failed one for minutes before it gives up."""
-    import requests
-    from huggingface_hub import constants
-
-    try:
-        requests.head(constants.ENDPOINT, timeout=10)
-    except OSError:  # the base of requests' own exceptions
-        return False
-    return True
 
 
 def pin_local(base: LocalBase, folder: Path) -> Row:

@@ -468,9 +468,8 @@ def _csv_record(where: str, header: list[str], cells: list[str]) -> Record:
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, Record]]:
-    # Ships no types; the second code is for a setting that ignores them for the whole project.
-    import pyarrow  # type: ignore[import-untyped,unused-ignore]
-    from pyarrow import parquet  # type: ignore[import-untyped,unused-ignore]
+    import pyarrow
+    from pyarrow import parquet
 
     number = 0
     path.open("rb").close()  # an OSError of this is the disk's; one that Arrow raises below is the data's

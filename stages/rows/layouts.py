@@ -15,14 +15,12 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 from stages.errors import PipelineError
 from stages.files import Row
+from stages.params import Source
 from stages.rows.formats import Record, unique_keys
-
-if TYPE_CHECKING:
-    from stages.params import Source  # type: ignore[attr-defined,unused-ignore]
 
 Messages = list[dict[str, str]]
 

@@ -13,15 +13,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stages.errors import PipelineError
 from stages.files import Row
+from stages.hub import hub_answers
+from stages.params import Source
 from stages.rows.formats import Record, expand, place, read_records
 from stages.rows.layouts import LAYOUTS, PRESETS, Preset, Refusal, convert, detect, own_id
-
-if TYPE_CHECKING:
-    from stages.params import Source  # type: ignore[attr-defined,unused-ignore]
 
 SKIPPED = "skipped"  # the kind of a row that is left out
 # A refusal for one of these is true of the whole source, so leaving rows out would leave out all of them.
@@ -165,7 +164,7 @@ def _load(source: Source, local: bool) -> Any:
     """The split as a ``datasets.Dataset``, memory-mapped; every failure is one sentence."""
     import datasets
 
-    online = source.download and not local and _hub_answers()
+    online = source.download and not local and hub_answers()
     path = str(Path(source.hub).resolve()) if local else source.hub
     with _network(online):
         try:
@@ -210,18 +209,6 @@ def _check_revision(source: Source, dataset: Any) -> None:
             f"source {source.name!r}: the cache holds {source.hub} at revision {found} and not at {source.revision}: "
             "set the source's download: true"
         )
-
-
-def _hub_answers() -> bool:
-    """One request without retries: the hub's client repeats a failed one for minutes before it gives up."""
-    import requests
-    from huggingface_hub import constants
-
-    try:
-        requests.head(constants.ENDPOINT, timeout=10)
-    except OSError:  # the base of requests' own exceptions
-        return False
-    return True
 
 
 @contextmanager
