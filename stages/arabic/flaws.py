@@ -42,6 +42,8 @@ ENGLISH = {
 LATIN_PUNCTUATION = str.maketrans({"،": ",", "؛": ";", "؟": "?", "«": '"', "»": '"', "٫": "."})
 
 SENTENCE_END = re.compile(r"(?<=[.!؟])\s+")
+# Where quoted speech ends, its closing guillemet stands behind the stop: «ومتى؟» قالت.
+SPEECH_END = re.compile(r"(?<=[.!؟])\s+|(?<=[.!؟]»)\s+")
 SHORTEST_TO_CUT = 12  # words; a shorter answer that stops early is a near miss, not a truncation
 
 
@@ -85,7 +87,7 @@ def is_hedged(text: str) -> bool:
 
 def is_repeated(text: str) -> bool:
     """True where a sentence stands twice (one of a single word: follows itself), or a run of four words does."""
-    said = [sentence.strip(" .!؟") for sentence in sentences(text)]
+    said = [sentence.strip(" .!؟«»") for sentence in SPEECH_END.split(text.strip())]
     longer = [sentence for sentence in said if len(sentence.split()) >= 2]
     if len(set(longer)) < len(longer) or any(one and one == two for one, two in pairwise(said)):
         return True
