@@ -2,8 +2,9 @@
 
 Reads `data/raw` (countries, verifiable skill rows, hand-written instructions and preference pairs, evaluation sets)
 and the sources that params.yaml names. Writes `data/prepared/` (the pretraining corpus; sft, pairs and unpaired rows
-in three splits; multiple-choice questions, generation prompts, safety, culture and dialect sets; `dropped.jsonl` with
-every dropped row, its file, line and reason), `metrics/data.json` (counts) and `metrics/data.md` (the same to read).
+in three splits; multiple-choice questions; generation prompts to test on and, from the validation split, to tune on;
+safety, culture and dialect sets; `dropped.jsonl` with every dropped row, its file, line and reason),
+`metrics/data.json` (counts) and `metrics/data.md` (the same to read).
 
 No entity, number or near-copy stands on both sides of the split. The corpus may speak of a held-out country in
 prose, never as a question; a held-out number stands in it nowhere. Nothing here knows a tokenizer.
@@ -128,10 +129,11 @@ def prepare_kinds(
         )
         bad_share = 1.0 if clean else data.unpaired_bad_share
         prepared[f"unpaired/{split}"] = kinds.unpaired_rows(prepared[f"pairs/{split}"], bad_share, data.seed)
-    skills = [raw for raw in splits["test"] if raw.kind == "skills"]
-    open_ended = [raw for raw in splits["test"] if raw.kind == "instructions"]
-    prepared["mcq"] = kinds.mcq_rows(skills, data.mcq_questions, data.seed)
-    prepared["generation"] = kinds.generation_rows(skills, open_ended, data.generation_prompts, data.seed)
+    skills = {split: [raw for raw in splits[split] if raw.kind == "skills"] for split in SPLITS}
+    open_ended = {split: [raw for raw in splits[split] if raw.kind == "instructions"] for split in SPLITS}
+    prepared["mcq"] = kinds.mcq_rows(skills["test"], data.mcq_questions, data.seed)
+    for name, split in (("generation", "test"), ("tuning", "validation")):
+        prepared[name] = kinds.generation_rows(skills[split], open_ended[split], data.generation_prompts, data.seed)
     return prepared
 
 
@@ -195,9 +197,10 @@ def screen_all(prepared: dict[str, list[Row]], data: Data, tally: Tally) -> tupl
 
 def evaluation_index(prepared: dict[str, list[Row]]) -> EvaluationIndex:
     """What no source may repeat: the questions of every evaluation set, and the answers of the hand-written ones."""
-    asked = [row["prompt"][-1]["content"] for row in prepared["generation"]]
+    prompts = prepared["generation"] + prepared["tuning"]
+    asked = [row["prompt"][-1]["content"] for row in prompts]
     asked += [row["question"] for name in ("mcq", "culture", "dialect") for row in prepared[name]]
-    written = [row["references"][0] for row in prepared["generation"] if row["task"] == "open"]
+    written = [row["references"][0] for row in prompts if row["task"] == "open"]
     return EvaluationIndex([*asked, *written, *(text for row in prepared["safety"] for text in texts_of(row))])
 
 

@@ -169,7 +169,7 @@ def test_a_story_agrees_with_its_hero() -> None:
     assert not [text for text in stories if re.search(r"[\[\]{}|]", text)]
 
 
-def test_completions_stand_twice_and_only_as_plain_prose() -> None:
+def test_completions_stand_once_and_only_as_plain_prose() -> None:
     rows: list[Row] = [
         {"id": "a", "prompt": "اكتب جملة عن البحر.", "completion": "البحر هادئ\nفي الصباح."},
         {"id": "b", "prompt": "حاور صديقك.", "completion": "كيف حالك؟ قال: بخير."},
@@ -177,7 +177,7 @@ def test_completions_stand_twice_and_only_as_plain_prose() -> None:
         {"id": "d", "prompt": "اشرح الاختصار.", "completion": "هذا اختصار AI."},
     ]
     lines = list(documents([], [4567], rows, SEED))
-    assert lines.count("البحر هادئ في الصباح.") == 2
+    assert lines.count("البحر هادئ في الصباح.") == 1
     assert not [line for line in lines if "اكتب جملة" in line or "كيف حالك" in line or "قطع القطار" in line]
 
 

@@ -126,7 +126,7 @@ def numbers_of(entities: Iterable[str]) -> set[int]:
 # ---------------------------------------------------------------- the promised counts
 
 
-EVALUATION_ONLY = ("mcq.jsonl", "generation.jsonl", "safety.jsonl", "culture.jsonl", "dialect.jsonl")
+EVALUATION_ONLY = ("mcq.jsonl", "generation.jsonl", "tuning.jsonl", "safety.jsonl", "culture.jsonl", "dialect.jsonl")
 
 
 def test_two_runs_give_the_same_bytes(trees: list[Path]) -> None:
@@ -228,6 +228,8 @@ def test_questions_and_prompts_are_asked_about_test_rows_only(prepared: dict[str
     test = {row["id"] for row in prepared["sft/test.jsonl"]}
     assert {row["id"].removeprefix("mcq-") for row in prepared["mcq.jsonl"]} <= test
     assert {row["id"].removeprefix("gen-") for row in prepared["generation.jsonl"]} <= test
+    validation = {row["id"] for row in prepared["sft/validation.jsonl"]}
+    assert {row["id"].removeprefix("gen-") for row in prepared["tuning.jsonl"]} <= validation
 
 
 def test_no_entity_stands_in_two_splits(prepared: dict[str, list[Row]], raw: dict[str, Row]) -> None:

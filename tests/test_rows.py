@@ -641,10 +641,14 @@ def test_a_fact_is_asked_once_however_many_wordings_it_has() -> None:
     assert asked == {("eg", "capital"): 1, ("eg", "currency"): 1, ("iq", "capital"): 1, ("iq", "currency"): 1}
 
 
-def test_generation_prompts_are_spread_over_the_tasks_and_the_open_ones_are_all_in() -> None:
-    opened = raws([instruction(f"open-{i}", sentence(i)) for i in range(5)])
-    rows = generation_rows(facts(tasks=3, each=20), opened, 35, 7)
-    assert Counter(row["task"] for row in rows) == {"task-0": 10, "task-1": 10, "task-2": 10, "open": 5}
+def test_generation_prompts_hold_the_tasks_as_the_rows_do_and_a_quarter_of_open_ones() -> None:
+    opened = raws([instruction(f"open-{i}", sentence(i)) for i in range(500)])
+    held_out = [*facts(tasks=1, each=800), *facts(tasks=2, each=200)[200:]]
+    rows = generation_rows(held_out, opened, 400, 7)
+    shares = Counter(row["task"] for row in rows)
+    assert shares["open"] == 100
+    assert shares.keys() == {"task-0", "task-1", "open"}
+    assert abs(shares["task-0"] - 240) < 35  # four standard deviations of a draw of 300 from 800 and 200
     for row in rows:
         opened_row = row["task"] == "open"
         assert row["checks"] == ([] if opened_row else [{"name": "contains", "value": "القاهرة"}])

@@ -25,7 +25,6 @@ from stages.files import Row
 NUMBER_BYTES = 900_000
 STORY_BYTES = 800_000
 CALENDAR_BYTES = 110_000
-INSTRUCTION_COPIES = 2
 YEARS = range(1800, 2101)
 
 PARAGRAPHS = 48  # of facts, for each country
@@ -96,7 +95,7 @@ def documents(countries: list[Row], numbers: list[int], instructions: list[Row],
     lines += _fill(writer.document, NUMBER_BYTES)
     lines += _fill(lambda: calendar_document(calendar), CALENDAR_BYTES)
     lines += _fill(lambda: story(tales), STORY_BYTES)
-    lines += list(_completions(instructions, frozenset(numbers))) * INSTRUCTION_COPIES
+    lines += _completions(instructions, frozenset(numbers))
     random.Random(seed).shuffle(lines)
     yield from lines
 

@@ -131,9 +131,13 @@ def mcq_rows(raws: Sequence[Raw], limit: int, seed: int) -> list[Row]:
 
 
 def generation_rows(skills: Sequence[Raw], open_ended: Sequence[Raw], limit: int, seed: int) -> list[Row]:
-    """Held-out prompts with references: verifiable ones spread evenly over the tasks, a quarter open-ended."""
+    """Prompts with references: at most a quarter open-ended, the others a random draw of the verifiable rows.
+
+    A draw holds the tasks in the shares in which they train, so the mean over it is the share of such questions that
+    a model answers; an even spread would weigh a task of 30 rows like one of 300.
+    """
     open_ended = sorted(open_ended, key=lambda raw: unit_interval(seed, "open", raw.row["id"]))[: limit // 4]
-    chosen = _spread(sorted(skills, key=lambda raw: unit_interval(seed, "generation", raw.row["id"])))
+    chosen = sorted(skills, key=lambda raw: unit_interval(seed, "generation", raw.row["id"]))
     rows = []
     for raw in [*chosen[: max(0, limit - len(open_ended))], *open_ended]:
         verifiable = raw.kind == "skills"
