@@ -13,9 +13,12 @@ from typing import Any
 
 from dvclive.live import Live
 
-# Of what TRL logs; entropy, token accuracy and mean logits are not computed (stages/methods/head.py).
-CURVES = ("loss", "grad_norm", "learning_rate", "kl")
-FAMILIES = ("rewards/", "logps/")
+from stages.methods import monitor
+
+# Of what TRL logs; entropy, token accuracy and mean logits are not computed (stages/methods/head.py), and its margins
+# and accuracies are replaced by those of stages/methods/monitor.py.
+CURVES = ("loss", "grad_norm", "learning_rate", "kl", *monitor.CURVES)
+FAMILIES = ("rewards/chosen", "rewards/rejected", "logps/")
 
 
 def write_curves(history: list[dict[str, Any]], folder: Path) -> None:

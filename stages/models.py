@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from stages import paths
 from stages.errors import PipelineError
@@ -56,6 +62,26 @@ def attention_implementation(wanted: str) -> str:
     return "sdpa"
 
 
+def quantization(profile: Profile) -> BitsAndBytesConfig | None:
+    """NF4 with double quantisation, as QLoRA has it (Dettmers et al. 2023, arXiv 2305.14314); None where not asked for.
+
+    Raises PipelineError where bitsandbytes cannot run. Embeddings, norms and the output projection keep their dtype.
+    """
+    if profile.quantize == "none":
+        return None
+    wanted = "profiles.<profile>.quantize is 4bit in params.yaml, which needs"
+    if not torch.cuda.is_available():
+        raise PipelineError(f"{wanted} a CUDA device, and none is visible here: run on a GPU, or set it to none")
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise PipelineError(f"{wanted} bitsandbytes: `pip install bitsandbytes`, or set it to none")
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, profile.dtype),
+    )
+
+
 def load_tokenizer(folder: Path = paths.BASE) -> PreTrainedTokenizerBase:
     """The base's tokenizer with its chat template; padding is on the right and never the stop token."""
     if not (folder / "tokenizer_config.json").exists():
@@ -72,7 +98,11 @@ def read_pin() -> Row:
 
 
 def load_base(profile: Profile) -> PreTrainedModel:
-    """The base in the profile's dtype, on the GPU if there is one; raises PipelineError when the pin does not hold."""
+    """The base in the profile's dtype, or in 4 bits, on the GPU if there is one.
+
+    Raises PipelineError when the pin does not hold, and where 4 bits cannot be had.
+    """
+    quantized = quantization(profile)
     pin = read_pin()
     source, revision = _weights(pin)
     arguments: dict[str, Any] = {
@@ -82,13 +112,16 @@ def load_base(profile: Profile) -> PreTrainedModel:
     }
     if revision:
         arguments["revision"] = revision
+    if quantized is not None:  # bitsandbytes packs the weights as they reach the GPU
+        arguments |= {"quantization_config": quantized, "device_map": {"": device()}}
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(source, **arguments)
     except OSError as error:
         raise PipelineError(
             f"the base {source} cannot be loaded ({str(error).splitlines()[0]}): run `dvc repro -f base`"
         ) from None
-    model.to(device())  # type: ignore[arg-type]
+    if quantized is None:
+        model.to(device())  # type: ignore[arg-type]
     return model
 
 

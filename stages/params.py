@@ -137,12 +137,15 @@ class PairMethod:
 
 @dataclass(frozen=True)
 class CpoMethod:
-    """DPO without a reference, plus ``nll_weight`` times the likelihood of the chosen answer."""
+    """DPO without a reference, plus ``nll_weight`` times the likelihood of the chosen answer.
+
+    ``reference`` serves its monitor, not its loss.
+    """
 
     method: Literal["cpo"]
     init: str
     data: Literal["pairs"]
-    reference: Literal["models/base"]
+    reference: Literal["models/reference"]
     beta: float
     nll_weight: float
 
@@ -280,6 +283,7 @@ class Profile:
 
     base: Base
     dtype: str
+    quantize: Literal["none", "4bit"]
     threads: int
     activation_checkpointing: bool
     attention: Literal["sdpa", "flash_attention_2"]

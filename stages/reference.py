@@ -1,9 +1,9 @@
 """Stage `reference`: what each start says of the answers that preference methods will compare it with.
 
-Reads the starts of DPO, IPO and KTO (`models/base` or a trained adapter, every seed) and the rows they will see.
+Reads the starts of DPO, IPO, KTO and CPO (`models/base` or a trained adapter, every seed) and the rows they will see.
 Writes `models/reference/<start>-<seed>.json`: the log-probability (nats, summed over the answer) of each answer,
 by the SHA-256 of its token ids; and `metrics/timing/reference.json`. Computed once, it serves every method that has
-this start, and every beta and learning rate of a sweep; neither is an input here.
+this start, and every beta and learning rate of a sweep; neither is an input here. CPO asks for its monitor alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from stages import models, paths
 from stages.errors import run_stage
 from stages.files import replaced_folder, write_json, write_text
 from stages.host import describe_host
-from stages.methods.order import REFERENCED, answer_key, asked_of_reference, read_rows, seen_rows
+from stages.methods.order import MONITORED, answer_key, asked_of_reference, read_rows, seen_rows
 from stages.params import Params, Profile, load_params
 from stages.scoring.logprobs import completion_logprobs
 from stages.tokens import Encoded
@@ -29,7 +29,7 @@ def answers_seen(params: Params, start: str, tokenizer: PreTrainedTokenizerBase,
     """The answers, by key, that methods with this start ask about; each once, however many methods ask."""
     answers: dict[str, Encoded] = {}
     for name, method in params.train.items():
-        if method.method not in REFERENCED or method.init != start:
+        if method.method not in MONITORED or method.init != start:
             continue
         budget = params.active.train[name]
         rows, lengths, _ = read_rows(name, method)
@@ -51,7 +51,7 @@ def main() -> None:
     profile = params.active
     models.configure_torch(profile)
     tokenizer = models.load_tokenizer()
-    starts = sorted({method.init for method in params.train.values() if method.method in REFERENCED})
+    starts = sorted({method.init for method in params.train.values() if method.method in MONITORED})
     timings = []
     with replaced_folder(paths.REFERENCE) as folder:
         for start in starts:

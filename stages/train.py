@@ -33,7 +33,8 @@ from stages.errors import PipelineError, run_stage
 from stages.files import Row, read_json, replaced_folder, sha256, write_json
 from stages.host import describe_host, peak_memory_mib
 from stages.methods.head import project_trained_positions
-from stages.methods.order import REFERENCED, Seen, answer_key, asked_of_reference, read_rows, seen_rows
+from stages.methods.monitor import closing_values, mean_values
+from stages.methods.order import MONITORED, REFERENCED, Seen, answer_key, asked_of_reference, read_rows, seen_rows
 from stages.methods.run import LORA_TARGETS, Run
 from stages.params import Budget, Lora, Params, Profile, TrainMethod, load_params
 from stages.progress import show_progress
@@ -59,7 +60,7 @@ def load_start(profile: Profile, method: TrainMethod, lora: Lora, seed: int) -> 
 
 def read_reference(method: TrainMethod, seed: int) -> Callable[[Sequence[Encoded]], list[float]]:
     """Log-probabilities of answers under this training's start, as the stage `reference` computed them."""
-    if method.method not in REFERENCED:
+    if method.method not in MONITORED:
         return lambda answers: []
     path = paths.reference(method.init, seed)
     nats = read_json(path)
@@ -74,11 +75,18 @@ def read_reference(method: TrainMethod, seed: int) -> Callable[[Sequence[Encoded
 
 
 def reference_tokens(method: TrainMethod, seen: Seen, budget: Budget) -> int:
-    """Tokens of the forward passes that the reference costs this method alone; a shared pass counts for each."""
+    """Tokens of the forward passes that this method's loss costs the reference; a shared pass counts for each."""
     if method.method not in REFERENCED:
         return 0
     asked = {answer_key(answer): answer.length for answer in asked_of_reference(method, seen, budget)}
     return sum(asked.values())
+
+
+def train_in_float32(model: PeftModel) -> None:
+    """TRL turns the adapter of a quantised base into bfloat16; every other adapter is trained in float32."""
+    for value in model.parameters():
+        if value.requires_grad:
+            value.data = value.data.float()
 
 
 def check_adapter(model: PeftModel, profile: Profile) -> Row:
@@ -92,12 +100,14 @@ def check_adapter(model: PeftModel, profile: Profile) -> Row:
             f"the base names its projections otherwise than {', '.join(LORA_TARGETS)}"
         )
     frozen = {str(value.dtype) for _, value in model.named_parameters() if not value.requires_grad}
-    if frozen != {f"torch.{profile.dtype}"} or {value.dtype for _, value in trained} != {torch.float32}:
+    packed = {"torch.uint8"} if profile.quantize == "4bit" else set()  # two weights in a byte
+    if frozen != {f"torch.{profile.dtype}"} | packed or {value.dtype for _, value in trained} != {torch.float32}:
         raise PipelineError(f"the base must be {profile.dtype} and the adapter float32, found {frozen}")
     return {
         "adapted_modules": len(adapted),
         "trainable_parameters": sum(value.numel() for _, value in trained),
         "dtype": profile.dtype,
+        "quantize": profile.quantize,
         "adapter_dtype": "float32",
     }
 
@@ -112,7 +122,7 @@ def definition(name: str, params: Params, seed: int) -> dict[str, Any]:
         "base": sha256(paths.BASE_PIN),
         "tokenizer": sha256(paths.BASE / "tokenizer.json"),
     }
-    if method.method in REFERENCED:
+    if method.method in MONITORED:
         inputs["reference"] = sha256(paths.reference(method.init, seed))
     if init != "base":
         inputs["start"] = sha256(paths.replica(init, seed, profile.seeds) / "adapter_model.safetensors")
@@ -123,6 +133,7 @@ def definition(name: str, params: Params, seed: int) -> dict[str, Any]:
         "budget": vars(profile.train[name]),
         "lora": vars(params.lora) | {"targets": LORA_TARGETS},
         "dtype": profile.dtype,
+        "quantize": profile.quantize,
         "attention": models.attention_implementation(profile.attention),
         "inputs_sha256": inputs,
         "versions": {package: importlib.metadata.version(package).split("+")[0] for package in PINNED},
@@ -149,7 +160,6 @@ def train_one(
     began = time.perf_counter()
     seen = seen_rows(tokenizer, rows, lengths, profile.train[name], seed)
     model = load_start(profile, method, params.lora, seed)
-    adapter = check_adapter(model, profile)
     run = Run(
         model=model,
         tokenizer=tokenizer,
@@ -164,6 +174,8 @@ def train_one(
     )
     builder = importlib.import_module(f"stages.methods.{method.method}")
     trainer = builder.build_trainer(run)
+    train_in_float32(model)
+    adapter = check_adapter(model, profile)
     project_trained_positions(model)
     checkpoint = newest_checkpoint(scratch)
     if checkpoint:
@@ -190,6 +202,8 @@ def train_one(
         "trained_tokens": sum(len(answer.completion_ids) for answer in trained),
         "reference_tokens": reference_tokens(method, seen, run.budget),
     }
+    if method.method in MONITORED:
+        result["displacement"] = closing_values(trainer.state.log_history)
     timing = {
         "seed": seed,
         "train_seconds": clock.seconds,
@@ -266,6 +280,8 @@ def main() -> None:
             write_curves(read_json(final / "history.json"), curves / place)
         first = results[0]
         summary = {key: value for key, value in first.items() if key not in ("seed", "loss_first", "loss_final")}
+        if "displacement" in first:
+            summary["displacement"] = mean_values([result["displacement"] for result in results])
         write_json(
             curves / "summary.json",
             summary

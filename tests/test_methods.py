@@ -30,7 +30,7 @@ METHODS: dict[str, TrainMethod] = {
     "sft": SftMethod("sft", "models/base", "sft", "models/base"),
     "dpo": PairMethod("dpo", "models/base", "pairs", "models/reference", beta=0.3),
     "ipo": PairMethod("ipo", "models/base", "pairs", "models/reference", beta=0.7),
-    "cpo": CpoMethod("cpo", "models/base", "pairs", "models/base", beta=0.2, nll_weight=0.5),
+    "cpo": CpoMethod("cpo", "models/base", "pairs", "models/reference", beta=0.2, nll_weight=0.5),
     "kto": KtoMethod(
         "kto", "models/base", "unpaired", "models/reference", beta=0.4, desirable_weight=1.0, undesirable_weight=0.8
     ),

@@ -14,7 +14,8 @@ from transformers import TrainerCallback
 from stages import checkpoints, contract, paths, reference, train
 from stages.errors import PipelineError
 from stages.files import read_json, read_jsonl, write_json, write_jsonl
-from stages.methods.order import REFERENCED
+from stages.methods.order import MONITORED
+from stages.params import load_params
 from stages.rows.kinds import unpaired_rows
 from stages.rows.split import SPLITS
 from tests.conftest import turn
@@ -59,7 +60,7 @@ def trainable(project: Path) -> Path:
 
 
 def run_train(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    if name in REFERENCED and (paths.model("sft") / "run.json").exists():
+    if name in MONITORED and (paths.model("sft") / "run.json").exists():
         reference.main()
     monkeypatch.setattr("sys.argv", ["train", name])
     train.main()
@@ -96,6 +97,12 @@ def test_all_seven_models_train_and_plain_peft_loads_them(trainable: Path, monke
         summary = read_json(paths.train_metrics(name) / "summary.json")
         assert summary["adapted_modules"] == 7 * 2
         assert [result["seed"] for result in summary["per_seed"]] == [11, 12]
+        watched = paths.train_metrics(name) / "plots/metrics/displacement/chosen_nats_per_token.tsv"
+        assert watched.exists() == ("displacement" in summary) == (name in MONITORED)
+        if name in MONITORED:
+            margins = [result["displacement"]["reward_margin_nats"] for result in summary["per_seed"]]
+            assert summary["displacement"]["reward_margin_nats"] == pytest.approx(sum(margins) / 2, rel=1e-4)
+            assert len(watched.read_text().splitlines()) == 1 + summary["steps"]
         spent[name] = summary
         timing = read_json(paths.timing(name))
         assert timing["seeds"][0]["train_seconds"] > 0
@@ -197,6 +204,19 @@ def test_accumulated_microbatches_give_the_loss_of_one_batch(trainable: Path, mo
         )
     for one, accumulated in zip(*losses, strict=True):
         assert float(accumulated) == pytest.approx(float(one), abs=1e-5)
+
+
+def test_an_adapter_in_bfloat16_is_trained_in_float32(trainable: Path) -> None:
+    """TRL leaves one on a quantised base."""
+    params = load_params()
+    model = train.load_start(params.active, params.train["sft"], params.lora, seed=11)
+    for value in model.parameters():
+        if value.requires_grad:
+            value.data = value.data.bfloat16()
+    with pytest.raises(PipelineError, match="the adapter float32"):
+        train.check_adapter(model, params.active)
+    train.train_in_float32(model)
+    assert train.check_adapter(model, params.active)["adapter_dtype"] == "float32"
 
 
 @pytest.mark.parametrize(

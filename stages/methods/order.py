@@ -20,6 +20,7 @@ from stages.tokens import Encoded, encode, sides
 
 STEPS_GROUPED_BY_LENGTH = 8
 REFERENCED = ("dpo", "ipo", "kto")  # methods whose loss compares with the start
+MONITORED = (*REFERENCED, "cpo")  # methods whose answers are watched against the start
 
 
 @dataclass(frozen=True)

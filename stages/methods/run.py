@@ -18,6 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.kto_trainer import KTOTrainer
 
+from stages.methods.monitor import TIE_NATS, TIE_NATS_BFLOAT16, Monitor, answer_nats
 from stages.params import Budget, Profile, TrainMethod
 from stages.tokens import Encoded
 
@@ -29,7 +30,7 @@ class Run:
     """One training: a model on its start, rows in the order in which they will be seen, and the settings.
 
     ``rows[i]`` maps a field (completion; or chosen and rejected) to its token ids; ``labels[i]`` is given for
-    unpaired rows. ``reference`` computes summed log-probabilities (nats) under the start, which is the reference.
+    unpaired rows. ``reference`` gives summed log-probabilities (nats) under the start, which is the reference.
     """
 
     model: PeftModel
@@ -76,41 +77,67 @@ def shared_arguments(run: Run) -> dict[str, Any]:
     }
 
 
-def pair_dataset(run: Run, chosen_reference: Sequence[float], rejected_reference: Sequence[float]) -> Dataset:
-    """The columns that TRL's preference collator reads, reference log-probabilities included."""
+def referenced_pairs(run: Run) -> Dataset:
+    """The columns that TRL's preference collator reads: pairs, and both answers' log-probabilities under the start."""
     return Dataset.from_dict(
         {
             "prompt_ids": [row["chosen"].prompt_ids for row in run.rows],
             "chosen_ids": [row["chosen"].completion_ids for row in run.rows],
             "rejected_ids": [row["rejected"].completion_ids for row in run.rows],
-            "ref_chosen_logps": list(chosen_reference),
-            "ref_rejected_logps": list(rejected_reference),
+            "ref_chosen_logps": run.reference([row["chosen"] for row in run.rows]),
+            "ref_rejected_logps": run.reference([row["rejected"] for row in run.rows]),
         }
     )
 
 
-def referenced_pairs(run: Run) -> Dataset:
-    """Pairs with the log-probabilities of both answers under the start of this training."""
-    chosen = run.reference([row["chosen"] for row in run.rows])
-    rejected = run.reference([row["rejected"] for row in run.rows])
-    return pair_dataset(run, chosen, rejected)
-
-
 class TokenisedDPOTrainer(DPOTrainer):
-    """TRL's DPO on rows that are tokenised and referenced already (canaries in tests/test_canaries.py)."""
+    """TRL's DPO on rows that are tokenised and referenced already, watched (canaries in tests/test_canaries.py)."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.monitor = Monitor(True, TIE_NATS_BFLOAT16 if self.args.bf16 else TIE_NATS, self.accelerator.gather)
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
         return dataset
 
     def _precompute_ref_logps(self, dataset: Dataset, *_: Any) -> Dataset:
         return dataset
+
+    def loss_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """What the loss is given of what the monitor sees."""
+        return inputs
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
+        with answer_nats(model) as passes:
+            loss = super()._compute_loss(model, self.loss_inputs(inputs), return_outputs)  # type: ignore[no-untyped-call]
+        start = torch.cat([inputs["ref_chosen_logps"], inputs["ref_rejected_logps"]])
+        good = torch.arange(len(start), device=start.device) < len(start) // 2
+        self.monitor.add(passes[-1] - start, inputs["completion_mask"].sum(dim=1), good)
+        return loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        super().log(logs | self.monitor.drain(), start_time)
 
 
 class TokenisedKTOTrainer(KTOTrainer):
-    """TRL's KTO on rows that are tokenised and referenced already (canaries in tests/test_canaries.py)."""
+    """TRL's KTO on rows that are tokenised and referenced already, watched (canaries in tests/test_canaries.py)."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.monitor = Monitor(False, TIE_NATS_BFLOAT16 if self.args.bf16 else TIE_NATS, self.accelerator.gather)
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
         return dataset
 
     def _precompute_ref_logps(self, dataset: Dataset, *_: Any) -> Dataset:
         return dataset
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
+        with answer_nats(model) as passes:  # the mismatched answers of the KL term, then the rows' own
+            loss = super()._compute_loss(model, inputs, return_outputs)  # type: ignore[no-untyped-call]
+        tokens = inputs["completion_mask"].sum(dim=1)
+        self.monitor.add(passes[-1] - inputs["ref_logps"], tokens, inputs["label"])
+        return loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        super().log(logs | self.monitor.drain(), start_time)
