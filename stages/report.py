@@ -21,6 +21,7 @@ from stages.reporting import inputs, sections
 from stages.reporting.answers import answers_section
 from stages.reporting.audit import audit
 from stages.reporting.inputs import Bench, ReferencePass, Training
+from stages.reporting.monitors import Watched, monitors, read_watched
 from stages.reporting.opening import opening
 from stages.reporting.plots import drawings
 from stages.reporting.scores import Scores, read_scores
@@ -42,6 +43,7 @@ class Measured:
     scores: dict[str, Scores]
     training: dict[str, Training]
     curves: dict[str, list[tuple[int, float]]]
+    watched: dict[str, Watched]
     references: list[ReferencePass]
     benches: dict[str, Bench]
     data: Row
@@ -57,6 +59,7 @@ def read_measured(params: Params) -> Measured:
         scores=read_scores(params.models),
         training={model: inputs.read_training(model) for model in trained},
         curves={model: inputs.loss_curve(model) for model in trained},
+        watched=read_watched(params),
         references=inputs.read_reference_passes(),
         benches={model: inputs.read_bench(model) for model in params.models},
         data=inputs.read_object(paths.DATA_METRICS),
@@ -124,6 +127,9 @@ def compose(params: Params, found: Measured) -> str:
         "Training time is spent in optimizer steps; *in all* adds loading and saving. "
         f"In brackets: the range over seeds. {sections.LOSS_NOTE}",
         sections.reference_cost(found.references),
+        "## Monitors",
+        source(TRAIN, ROWS),
+        monitors(params, found.scores, found.watched),
         "## Inference",
         source(BENCH),
         sections.inference_table(found.benches),

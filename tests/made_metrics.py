@@ -35,6 +35,10 @@ class World:
     knows: dict[str, float] = field(default_factory=lambda: dict.fromkeys(MODELS, 0.8))
     prompts: int = 90
     p50_ms: dict[str, float] = field(default_factory=lambda: dict.fromkeys(MODELS, 2.0))
+    # nats per token of chosen and rejected answers against the start, in every seed
+    displacement: dict[str, tuple[float, float]] = field(
+        default_factory=lambda: dict.fromkeys(("dpo", "kto", "ipo", "cpo"), (0.05, -0.1))
+    )
 
     def write(self, root: Path) -> None:
         """params.yaml and every file that the three stages read, under ``root``."""
@@ -50,7 +54,8 @@ class World:
             write(root / f"metrics/bench/{model}.json", bench(model, self.p50_ms[model]))
             if model != "base":
                 place = MODELS.index(model)
-                write(root / f"metrics/train/{model}/summary.json", training(model, place))
+                watched = displacement(*self.displacement[model]) if model in self.displacement else {}
+                write(root / f"metrics/train/{model}/summary.json", training(model, place) | watched)
                 write(root / f"metrics/timing/{model}.json", timing(model, place))
                 curve = "".join(f"{step}\t{1 / step + 0.1 * place}\n" for step in range(1, 11))
                 write_text(root / f"metrics/train/{model}/loss.tsv", "step\tloss\n" + curve)
@@ -146,6 +151,16 @@ def training(model: str, place: int) -> dict[str, Any]:
         "tokens_seen": 50_000 + place,
         "trainable_parameters": 155_648,
     }
+
+
+def displacement(chosen: float, rejected: float) -> dict[str, Any]:
+    one = {
+        "chosen_nats_per_token": chosen,
+        "rejected_nats_per_token": rejected,
+        "reward_margin_nats": 20 * (chosen - rejected),
+        "reward_accuracy": 0.875,
+    }
+    return {"displacement": one, "per_seed": [{"seed": seed, "displacement": one} for seed in SEEDS]}
 
 
 def timing(model: str, place: int) -> dict[str, Any]:

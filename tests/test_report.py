@@ -175,6 +175,7 @@ def test_the_audit_favours_the_claim_whatever_the_batch() -> None:
         ("metrics/bench/ipo.json", "latency_ms"),
         ("metrics/timing/cpo.json", "seeds"),
         ("metrics/train/kto/summary.json", "loss_final"),
+        ("metrics/train/cpo/summary.json", "per_seed"),
     ],
 )
 def test_a_missing_key_is_named_with_its_file(root: Path, file: str, key: str) -> None:
