@@ -48,9 +48,9 @@ def rewritten(scores: dict[str, Scores], model: str, **fields: Any) -> dict[str,
         ((-0.02, -0.03), (-0.5, -0.4), f"became less likely too: **{DISPLACEMENT}**"),
         ((-0.02, -0.03), (0.5, 0.4), f"became less likely, and the rejected ones likelier: **{DISPLACEMENT}**"),
         ((0.02, 0.03), (-0.5, -0.4), "likelier and the rejected ones less likely, as intended"),
-        ((0.02, 0.03), (0.5, 0.4), "alike became likelier"),
+        ((0.02, 0.03), (0.5, 0.4), "alike are likelier"),
         ((0.02, -0.03), (-0.5, -0.4), "about as likely as before, the rejected ones less likely"),
-        ((0.0, 0.0), (0.0, MOVED_NATS), "both are about as likely as before"),
+        ((0.0, 0.0), (0.0, MOVED_NATS), "alike are about as likely as before"),
     ],
 )
 def test_displacement_is_what_every_seed_shows(
@@ -83,11 +83,12 @@ def test_length_and_repetition_are_judged_by_their_intervals(params: Params) -> 
         "its answers are as long as `sft`'s, within the interval",
         "repetition does not clearly change",
     ]
-    longer = effect("dpo", rewritten(scores, "dpo", tokens=15, repeated=True, stopped=False), settings)
+    longer = effect("dpo", rewritten(scores, "dpo", tokens=15, repeated=True, hedged=False, stopped=False), settings)
     assert longer.length is not None and longer.length.mean == pytest.approx(15 / 12)
     assert effect_clauses(longer) == [
         "its answers are 25 % [25, 25] longer than `sft`'s",
         "repetition rises",
+        "hedging falls",
         "the share that stops by itself falls",
     ]
     shorter = effect("dpo", rewritten(scores, "dpo", tokens=9), settings)

@@ -24,8 +24,8 @@ the start, over the last tenth of the steps, lies above {MOVED_NATS}, or below -
 likely as before*. Chosen answers that became less likely are *likelihood displacement*, however large the margin.
 2. *Longer*, *shorter*: the interval of tokens per generated answer over `{REFERENCE}`'s lies above 1, or below it. A \
 hedge or a repetition that is gone makes an answer shorter too.
-3. *Rises*, *falls* (repetition, answers that stop by themselves): the interval of the share minus `{REFERENCE}`'s \
-lies above 0, or below it."""
+3. *Rises*, *falls* (repetition, hedging, answers that stop by themselves): the interval of the share minus \
+`{REFERENCE}`'s lies above 0, or below it."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def displacement_clause(one: Watched) -> str:
     if (chosen, rejected) == (LIKELIER, LESS_LIKELY):
         return "the chosen answers became likelier and the rejected ones less likely, as intended"
     if chosen == rejected:
-        return f"chosen and rejected answers alike became {chosen}" if chosen != SAME else f"both are {SAME}"
+        return f"chosen and rejected answers alike are {chosen}"
     return f"the chosen answers are {chosen}, the rejected ones {rejected}"
 
 
@@ -117,11 +117,10 @@ def length_clause(ratio: Interval | None) -> str:
 
 
 def effect_clauses(one: Effect) -> list[str]:
-    """Rules 2 and 3; of the answers that stop by themselves only a clear change is said."""
+    """Rules 2 and 3; of hedges and of answers that stop by themselves only a clear change is said."""
     clauses = [length_clause(one.length), f"repetition {_risen(one.repeated) or 'does not clearly change'}"]
-    if change := _risen(one.stopped):
-        clauses.append(f"the share that stops by itself {change}")
-    return clauses
+    others = (("hedging", one.hedged), ("the share that stops by itself", one.stopped))
+    return clauses + [f"{name} {change}" for name, difference in others if (change := _risen(difference))]
 
 
 def _row(model: str, watched: Watched | None, found: Effect | None) -> list[str]:
