@@ -261,6 +261,9 @@ class EvaluateBudget:
     generation_prompts: int
     mcq_questions: int
     pairs: int
+    safety_rows: int
+    culture_questions: int
+    dialect_questions: int
     max_new_tokens: int
     sequences_per_batch: int
 
@@ -300,11 +303,24 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class OwnTest:
+    """A test set of the user's own: prompts with references, pairs, or questions."""
+
+    name: str
+    path: str
+    layout: str = "auto"
+    prompts: Literal["ours", "lm_eval", "oall"] = "ours"
+
+
+@dataclass(frozen=True)
 class Evaluate:
     bootstrap_samples: int
     confidence: float
+    own: tuple[OwnTest, ...] = ()
 
     def __post_init__(self) -> None:
+        if len({test.name for test in self.own}) != len(self.own):
+            raise ValueError("the names of own must differ: each has its own place in summary.json")
         if not 0.5 <= self.confidence < 1:
             raise ValueError("confidence must lie in 0.5..1, for example 0.95")
 

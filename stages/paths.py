@@ -43,6 +43,11 @@ def prepared_split(kind: str, split: str) -> Path:
     return PREPARED / kind / f"{split}.jsonl"
 
 
+def prepared_evaluation(name: str) -> Path:
+    """The hand-written set ``safety``, ``culture`` or ``dialect``, which nothing trains on."""
+    return PREPARED / f"{name}.jsonl"
+
+
 def contract_lengths(kind: str) -> Path:
     """Tokens of each training row that fits, by id, for kind sft, pairs or unpaired."""
     return CONTRACT / "lengths" / f"{kind}.json"

@@ -21,11 +21,15 @@ from stages.scoring import evaluating, unwrapped
 
 @dataclass(frozen=True)
 class Generation:
-    """An answer: its text without special tokens, its tokens without the stop token, and whether it ended itself."""
+    """An answer: its text without special tokens, its tokens without the stop token, and whether it ended itself.
+
+    ``ids`` are the tokens as they were generated, the stop token included where the answer ended itself.
+    """
 
     text: str
     tokens: int
     stopped: bool
+    ids: tuple[int, ...]
 
 
 @torch.no_grad()
@@ -106,4 +110,5 @@ def _answer(tokenizer: PreTrainedTokenizerBase, ids: list[int], stop_ids: Sequen
     stop = next((place for place, token in enumerate(ids) if token in stop_ids), None)
     kept = ids if stop is None else ids[:stop]
     text = str(tokenizer.decode(kept, skip_special_tokens=True)).strip()
-    return Generation(text=text, tokens=len(kept), stopped=stop is not None)
+    own = ids if stop is None else ids[: stop + 1]
+    return Generation(text=text, tokens=len(kept), stopped=stop is not None, ids=tuple(own))

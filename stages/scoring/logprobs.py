@@ -46,6 +46,33 @@ def completion_logprobs(
     return result
 
 
+@torch.no_grad()
+def next_token_logprobs(
+    model: PreTrainedModel,
+    prompts: Sequence[list[int]],
+    candidates: Sequence[Sequence[int]],
+    max_batch_tokens: int = 8192,
+    show: str | None = None,
+) -> list[list[float]]:
+    """Natural logarithm of p(candidate | prompt) for each of a prompt's candidate tokens, from one forward pass.
+
+    Equals `completion_logprobs` of the one-token completions, at a cost that does not grow with their number. Raises
+    PipelineError for a prompt without tokens.
+    """
+    if not all(prompts):
+        raise PipelineError("a prompt without tokens has no next one: remove the empty row")
+    examples = [Encoded(ids, [wanted[0]]) for ids, wanted in zip(prompts, candidates, strict=True)]
+    vocabulary = int(unwrapped(model).config.get_text_config().vocab_size)
+    result: list[list[float]] = [[] for _ in prompts]
+    with evaluating(model), tqdm(total=len(prompts), desc=show, unit="row", disable=show is None) as bar:
+        for batch in batches(examples, max_batch_tokens, MAX_LOGITS // vocabulary):
+            table = _completion_logits(model, [examples[i] for i in batch]).float().log_softmax(dim=-1)
+            for row, index in zip(table, batch, strict=True):
+                result[index] = row[list(candidates[index])].double().tolist()
+            bar.update(len(batch))
+    return result
+
+
 def batches(examples: Sequence[Encoded], max_tokens: int, max_completion_tokens: int) -> list[list[int]]:
     """Indices grouped by length, longest first, so that a batch that does not fit fails at once.
 
@@ -69,7 +96,19 @@ def batches(examples: Sequence[Encoded], max_tokens: int, max_completion_tokens:
 
 
 def _score(model: PreTrainedModel, batch: list[Encoded]) -> list[float]:
-    """One forward pass over right-padded rows; the last token of a row predicts nothing and stays out."""
+    """Summed log-probabilities of one batch's completions."""
+    logits = _completion_logits(model, batch)
+    targets = torch.tensor([token for example in batch for token in example.completion_ids], device=model.device)
+    per_token = -cross_entropy(logits.float(), targets, reduction="none")
+    sums = [part.double().sum() for part in per_token.split([len(example.completion_ids) for example in batch])]
+    return [float(value) for value in torch.stack(sums).tolist()]
+
+
+def _completion_logits(model: PreTrainedModel, batch: list[Encoded]) -> torch.Tensor:
+    """Logits (completion tokens of the batch, vocabulary) that predict them, in row order.
+
+    One forward pass over right-padded rows; the last token of a row predicts nothing and stays out.
+    """
     rows = [torch.tensor((example.prompt_ids + example.completion_ids)[:-1]) for example in batch]
     input_ids = pad_sequence(rows, batch_first=True)  # (rows, longest), padded with id 0 behind the mask
     lengths = torch.tensor([len(row) for row in rows]).unsqueeze(1)
@@ -77,16 +116,13 @@ def _score(model: PreTrainedModel, batch: list[Encoded]) -> list[float]:
     position = torch.arange(input_ids.shape[1]).unsqueeze(0)
     attended = position < lengths
     predicts = (attended & (position >= first)).to(model.device)  # (rows, longest), true where the next id is scored
-    targets = torch.tensor([token for example in batch for token in example.completion_ids], device=model.device)
     logits = _logits_at(model, predicts, input_ids=input_ids, attention_mask=attended.long())
-    if logits.shape[0] != len(targets):
+    if logits.shape[0] != sum(len(example.completion_ids) for example in batch):
         raise PipelineError(
             f"{type(unwrapped(model)).__name__} does not pass its hidden states through get_output_embeddings(): "
             "its answers cannot be scored, use another base"
         )
-    per_token = -cross_entropy(logits.float(), targets, reduction="none")
-    sums = [part.double().sum() for part in per_token.split([len(example.completion_ids) for example in batch])]
-    return [float(value) for value in torch.stack(sums).tolist()]
+    return logits
 
 
 def _logits_at(model: PreTrainedModel, predicts: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:

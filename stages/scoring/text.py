@@ -1,21 +1,14 @@
-"""What an answer's text is worth: exact match, a contained fact, chrF++, script, and the flaws that were planted.
-
-ROUGE is not here: its usual tokenizer finds no word in Arabic and scores identical sentences 0.
-"""
+"""What an answer's text is worth: exact match, a contained fact, script, and the flaws that were planted."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
 
-from sacrebleu.metrics.chrf import CHRF
-
 from stages.arabic.flaws import is_hedged, is_repeated
-from stages.arabic.normalise import folded, light
+from stages.arabic.normalise import folded
 from stages.errors import PipelineError
 from stages.files import Row
-
-_CHRF = CHRF(word_order=2)  # two word orders make it chrF++
 
 
 def exact_match(text: str, references: Sequence[str]) -> bool:
@@ -92,18 +85,6 @@ def passes(text: str, checks: Sequence[Row]) -> bool | None:
     if unknown:
         raise PipelineError(f"the check {unknown[0]!r} is unknown: generation rows may use {', '.join(CHECKS)}")
     return all(CHECKS[check["name"]](text, check["value"]) for check in checks)
-
-
-def chrf(text: str, references: Sequence[str]) -> float:
-    """Sentence chrF++ in 0..100 after light normalisation, against the best of the references (Popović 2017)."""
-    return float(_CHRF.sentence_score(light(text), [light(reference) for reference in references]).score)
-
-
-def chrf_signature() -> str:
-    """sacrebleu's own signature, with our normalisation behind it."""
-    metric = CHRF(word_order=2)
-    metric.num_refs = -1  # sacrebleu's mark for "varies from row to row"
-    return f"chrF2++|{metric.get_signature()}|normalisation:light"
 
 
 def arabic_ratio(text: str) -> float:

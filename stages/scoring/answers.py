@@ -1,0 +1,87 @@
+"""Greedy answers to the generation prompts: what they say, how they are written, how far they are from the base's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stages.files import Row
+from stages.params import EvaluateBudget, Limits
+from stages.scoring import overlap, style
+from stages.scoring import text as metrics
+from stages.scoring.generation import Generation, generate
+from stages.scoring.subject import Subject, without_adapter
+from stages.tokens import Encoded, encode_prompt, generation_stop_ids
+
+
+def answer(subject: Subject, rows: Sequence[Row], budget: EvaluateBudget) -> list[Generation]:
+    prompts = [encode_prompt(subject.tokenizer, row["prompt"]) for row in rows]
+    return generate(
+        subject.model,
+        subject.tokenizer,
+        prompts,
+        generation_stop_ids(subject.tokenizer),
+        budget.max_new_tokens,
+        budget.sequences_per_batch,
+        show=f"{subject.label}: answers",
+    )
+
+
+def generation_rows(
+    subject: Subject, rows: Sequence[Row], answers: Sequence[Generation], limits: Limits, kind: str = "generation"
+) -> list[Row]:
+    """One score row a prompt: the answer's text and tokens, its metrics, and the nats of the row's first reference."""
+    nats = subject.answers([(row["prompt"], row["references"][0]) for row in rows], "references")
+    return [
+        {
+            "kind": kind,
+            "id": row["id"],
+            "task": row["task"],
+            "wording": row["wording"],
+            "text": given.text,
+            "tokens": given.tokens,
+            "stopped": given.stopped,
+            "reference_nats": reference_nats,
+            "reference_characters": len(row["references"][0]),
+        }
+        | {field: row[field] for field in ("set",) if field in row}
+        | text_scores(given.text, row)
+        | style.counts(given.text)
+        | {"flags": style.flags(given.text, limits)}
+        for row, given, reference_nats in zip(rows, answers, nats, strict=True)
+    ]
+
+
+def text_scores(text: str, row: Row) -> Row:
+    """What `stages.scoring.text` and `overlap` say of one answer to a generation row."""
+    hedged, repeated = metrics.hedged(text), metrics.repeated(text)
+    references = row["references"]
+    return {
+        "exact": metrics.exact_match(text, references),
+        "contains": metrics.passes(text, row["checks"]),
+        "chrf": overlap.chrf(text, references),
+        "chrf_raw": overlap.chrf(text, references, "raw"),
+        "rouge_l": overlap.rouge_l(text, references),
+        "rouge_l_raw": overlap.rouge_l(text, references, "raw"),
+        "reference_words": len(overlap.words(references[0], "light")),
+        "hedged": hedged,
+        "repeated": repeated,
+        "clean": not hedged and not repeated,
+        "arabic_ratio": metrics.arabic_ratio(text),
+    }
+
+
+def own_answers(subject: Subject, rows: Sequence[Row], answers: Sequence[Generation]) -> list[Encoded]:
+    """Each prompt with the tokens that the model answered it with, a stop token included where it came."""
+    prompts = (encode_prompt(subject.tokenizer, row["prompt"]) for row in rows)
+    return [Encoded(ids, list(given.ids)) for ids, given in zip(prompts, answers, strict=True)]
+
+
+def log_ratios(subject: Subject, given: Sequence[Encoded], nats: Sequence[float]) -> list[float]:
+    """Nats per token by which the model finds its own answers more probable than the base does; 0 for the base.
+
+    Its mean estimates the divergence from the base where the model goes (greedy answers, no sample): how far the
+    training has moved it.
+    """
+    with without_adapter(subject.model) as removed:
+        base = subject.completions(given, "base") if removed else nats
+    return [(own - other) / len(example.completion_ids) for own, other, example in zip(nats, base, given, strict=True)]

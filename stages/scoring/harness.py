@@ -1,0 +1,192 @@
+"""The prompts of other evaluators, byte for byte, so that our numbers can be checked against theirs.
+
+`lm_eval` is lm-evaluation-harness 0.4 (tasks `arabicmmlu` and `arab_culture`), `oall` the Open Arabic LLM Leaderboard
+v2 as lighteval's `arabic` tasks write its queries (since 0.13 lighteval puts a blank line behind their instruction).
+Zero shots, plain text without a chat template. Prompt and continuation are tokenised together and split where the
+prompt ends, as both do; lm_eval's `acc` is `correct_raw`, its `acc_norm` and OALL's accuracy are `correct`, per
+character. tests/golden/harness_prompts.json was written by their own functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stages.errors import PipelineError
+from stages.files import Row
+from stages.rows.layouts import detect
+from stages.scoring.multiple_choice import highest, normalised
+from stages.scoring.subject import Subject
+
+LATIN, ARABIC = "ABCDE", ("أ", "ب", "ج", "د", "هـ")
+CHOOSE = "السؤال التالي هو سؤال متعدد الإختيارات. اختر الإجابة الصحيحة:"
+EXAMS = "الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح"
+LEVELS = {
+    "Primary": "primary school",
+    "Middle": "middle school",
+    "High": "high school",
+    "Univ": "university",
+    "Prof": "professional",
+}
+PLACES = {
+    "Egypt": "مصر",
+    "Morocco": "المغرب",
+    "Algeria": "الجزائر",
+    "Libya": "ليبيا",
+    "Sudan": "السودان",
+    "Tunisia": "تونس",
+    "Jordan": "الأردن",
+    "Lebanon": "لبنان",
+    "Syria": "سوريا",
+    "Palestine": "فلسطين",
+    "Yemen": "اليمن",
+    "UAE": "الإمارات",
+    "KSA": "السعودية",
+    "Gulf": "الخليج",
+    "Levant": "الشام",
+    "North Africa": "شمال أفريقيا",
+    "Nile Valley": "وادي النيل",
+}
+ARABCULTURE_COLUMNS = {"first_statement", "options", "answer_key"}
+
+
+@dataclass(frozen=True)
+class Item:
+    """A prompt, what may follow it (the delimiter of the harness included), and the index of what should."""
+
+    prompt: str
+    continuations: list[str]
+    answer: int
+
+
+def layout_of(columns: Collection[str]) -> str:
+    """The benchmark whose columns these are; `detect` does not know ArabCulture, whose options are nested."""
+    return "arabculture" if set(columns) >= ARABCULTURE_COLUMNS else detect(columns)
+
+
+def render(prompts: str, layout: str, record: Row) -> Item:
+    """One record of a benchmark as the evaluator ``prompts`` shows it; PipelineError for what it does not have."""
+    known = PROMPTS[prompts]
+    if layout not in known:
+        raise PipelineError(f"{prompts} has no prompt for the layout {layout}: it knows {', '.join(known)}; use ours")
+    try:
+        return known[layout](record)
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
+        raise PipelineError(f"not a record of {layout} ({type(error).__name__} {error}): mend or remove it") from None
+
+
+def harness_rows(subject: Subject, rows: Sequence[Row], kind: str) -> list[Row]:
+    """One score row an item; ``rows`` hold ``id``, ``set``, ``subject``, ``level`` and ``item``."""
+    items: list[Item] = [row["item"] for row in rows]
+    split = [[split_ids(subject.tokenizer, item.prompt, end) for end in item.continuations] for item in items]
+    prompts = [ends[0][0] for ends in split]
+    if any(ids != prompt for ends, prompt in zip(split, prompts, strict=True) for ids, _ in ends):
+        raise PipelineError("a prompt's tokens depend on what follows: this base cannot be scored as the harness does")
+    nats = subject.choices(prompts, [[ids for _, ids in ends] for ends in split], "harness prompts")
+    return [
+        {"kind": kind, "answer": item.answer}
+        | {field: row[field] for field in ("id", "set", "subject", "level")}
+        | _scores(item, values)
+        for row, item, values in zip(rows, items, nats, strict=True)
+    ]
+
+
+def split_ids(tokenizer: Any, prompt: str, continuation: str) -> tuple[list[int], list[int]]:
+    """Token ids of both, tokenised as one text; white space that ends the prompt belongs to the continuation."""
+    bare = prompt.rstrip()
+    whole = tokenizer(bare + prompt[len(bare) :] + continuation)["input_ids"]
+    length = len(tokenizer(bare)["input_ids"])
+    return list(whole[:length]), list(whole[length:])
+
+
+def _scores(item: Item, nats: list[float]) -> Row:
+    texts = [text.removeprefix(" ") for text in item.continuations]
+    found = {unit: highest(normalised(nats, texts, unit)) for unit in ("raw", "character", "byte")}
+    return {
+        "predicted": found["character"],
+        "correct": found["character"] == item.answer,
+        "choice_logprobs": normalised(nats, texts, "character"),
+        "choice_nats": nats,
+        "correct_raw": found["raw"] == item.answer,
+        "correct_byte": found["byte"] == item.answer,
+    }
+
+
+# ---------------------------------------------------------------- lm-evaluation-harness
+
+
+def _lm_eval_arabicmmlu(record: Row) -> Item:
+    options = [record[f"Option {number}"] for number in range(1, 6)]
+    there = next((place for place, option in enumerate(options) if not option), 5)
+    level = f" for {LEVELS[record['Level']]}" if record["Level"] else ""
+    country = f" in {record['Country']}" if record["Country"] else ""
+    asked = f"{record['Context']}\n\n{record['Question']}" if record["Context"] else record["Question"]
+    lines = [f"{letter}. {option}" for letter, option in zip(LATIN, options[:there], strict=False)]
+    head = f"This is a {record['Subject']} question{level}{country}. Select the correct answer!"
+    prompt = "\n".join([f"{head}\n\nQuestion: {asked}", *lines]) + "\n\nAnswer:"
+    letters = [letter for letter, option in zip(LATIN, options, strict=True) if option]
+    return Item(prompt, [f" {letter}" for letter in letters], letters.index(record["Answer Key"]))
+
+
+def _lm_eval_arabculture(record: Row) -> Item:
+    keys, texts = record["options"]["arabic_keys"], record["options"]["text"]
+    lines = "".join(f"{keys[place]}. {texts[place].strip()}\n" for place in range(3))
+    prompt = (
+        "\nمهمتك هي اختيار الخيار الأنسب ثقافياً بناءً على السياق المقدم أدناه.\n\n"
+        f"الموقع: {PLACES[record['country']]}, {PLACES[record['region']]}\n"
+        f"الجملة: {record['first_statement'].strip()}\n\n"
+        "يرجى مراعاة الفروق الثقافية للموقع المحدد واختيار الإجابة الأكثر ملاءمة من الخيارات المتاحة.\n\n"
+        f"الخيارات:\n{lines}\n"
+    )
+    return Item(prompt, list(keys), keys.index(record["answer_key"]["arabic_answer_key"].strip()))
+
+
+# ---------------------------------------------------------------- Open Arabic LLM Leaderboard v2
+
+
+def _oall_arabicmmlu(record: Row) -> Item:
+    options = [record.get(f"Option {number}") for number in range(1, 6)]
+    there = [place for place, option in enumerate(options) if option]
+    lines = "".join(f"{ARABIC[place]}. {options[place]}\n" for place in there)
+    answer = there.index(LATIN.index(record["Answer Key"]))
+    return Item(f"{CHOOSE}\n\n{record['Question']}\n{lines}الإجابة:", [ARABIC[place] for place in there], answer)
+
+
+def _oall_exams(record: Row) -> Item:
+    topic = record["subject"].replace("_", " ")
+    head = (
+        f"الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح حول {topic}. \n\nالسؤال: {record['question']}\n"
+    )
+    lines = "\n".join(f" {ARABIC[place]}) {record[letter]}\n" for place, letter in enumerate("ABCD"))
+    return Item(f"{head}{lines}\nالإجابة:", list(ARABIC[:4]), LATIN.index(record["answer"]))
+
+
+def _oall_acva(record: Row) -> Item:
+    choices = ["صح", "خطأ"]
+    return Item(f"السؤال: {record['question']}\nالإجابة:", choices, choices.index(record["answer"]))
+
+
+def _oall_alghafa(record: Row) -> Item:
+    options = [record[f"sol{number}"] for number in range(1, 6) if f"sol{number}" in record]
+    lines = "".join(f"{index}) {option}\n" for index, option in enumerate(options))
+    prompt = f"{EXAMS}\n\nالسؤال: {record['query']}\n{lines}الإجابة:"
+    return Item(prompt, [str(index) for index in range(len(options))], int(record["label"]))
+
+
+def _oall_aratrust(record: Row) -> Item:
+    lines = "".join(f"{record[letter]}\n" for letter in "ABC")
+    prompt = f"{CHOOSE} أ، ب أو ج. \n\n{record['Question']}\n{lines}الإجابة:"
+    return Item(prompt, list(ARABIC[:3]), ARABIC.index(record["Answer"]))
+
+
+PROMPTS: dict[str, dict[str, Callable[[Row], Item]]] = {
+    "lm_eval": {"arabicmmlu": _lm_eval_arabicmmlu, "arabculture": _lm_eval_arabculture},
+    "oall": {
+        "arabicmmlu": _oall_arabicmmlu,
+        "exams": _oall_exams,
+        "acva": _oall_acva,
+        "alghafa": _oall_alghafa,
+        "aratrust": _oall_aratrust,
+    },
+}

@@ -1,0 +1,123 @@
+"""The rows that every model is scored on: prepared files, and the user's own test sets of params.yaml."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages import paths
+from stages.errors import PipelineError
+from stages.files import Row, read_jsonl
+from stages.params import EvaluateBudget, OwnTest, Source
+from stages.rows.formats import expand, place, read_records
+from stages.rows.layouts import own_id
+from stages.rows.sources import SKIPPED, read_source
+from stages.scoring.harness import layout_of, render
+from stages.scoring.prose import prose_of
+
+ORDER_SEED = 4_096
+# What a kind of source row is scored as. Single labelled answers have no second one to be compared with.
+OWN_KINDS = {"sft": "generation", "pairs": "pair", "mcq": "mcq"}
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows by what is asked of them; ``own`` holds the user's, by ``generation``, ``pair``, ``mcq`` and ``harness``."""
+
+    generation: list[Row]
+    mcq: list[Row]
+    pairs: list[Row]
+    safety: list[Row]
+    culture: list[Row]
+    dialect: list[Row]
+    text: list[Row]
+    own: dict[str, list[Row]]
+
+    def references(self) -> dict[str, list[str]]:
+        """The references of the generation rows, by id."""
+        return {row["id"]: row["references"] for row in [*self.generation, *self.own["generation"]]}
+
+
+def read_held_out(budget: EvaluateBudget, own: Sequence[OwnTest] = ()) -> HeldOut:
+    """The first rows of each file after a seeded shuffle, and all rows of the user's own sets.
+
+    Raises PipelineError where generation prompts, questions or pairs are missing; the hand-written sets may be empty.
+    """
+    generation = _needed(paths.GENERATION, budget.generation_prompts)
+    return HeldOut(
+        generation=generation,
+        mcq=_needed(paths.MCQ, budget.mcq_questions),
+        pairs=_needed(paths.prepared_split("pairs", "test"), budget.pairs),
+        safety=_first(paths.prepared_evaluation("safety"), budget.safety_rows),
+        culture=_first(paths.prepared_evaluation("culture"), budget.culture_questions),
+        dialect=_first(paths.prepared_evaluation("dialect"), budget.dialect_questions),
+        text=prose_of(generation),
+        own=read_own(own),
+    )
+
+
+def _needed(path: Path, limit: int) -> list[Row]:
+    rows = _first(path, limit)
+    if not rows:
+        raise PipelineError(f"{path}: no row to evaluate: add held-out rows, or raise profiles.<profile>.evaluate")
+    return rows
+
+
+def _first(path: Path, limit: int) -> list[Row]:
+    rows = sorted(read_jsonl(path), key=lambda row: str(row["id"]))
+    random.Random(ORDER_SEED).shuffle(rows)
+    return rows[: max(0, limit)]
+
+
+# ---------------------------------------------------------------- the user's own
+
+
+def read_own(tests: Sequence[OwnTest]) -> dict[str, list[Row]]:
+    """The rows of every set by what is asked of them, each with ``set``, the name that params.yaml gives it."""
+    found: dict[str, list[Row]] = {"generation": [], "pair": [], "mcq": [], "harness": []}
+    for test in tests:
+        if not re.fullmatch(r"[a-z0-9-]+", test.name):
+            raise PipelineError(f"evaluate.own: the name {test.name!r} may hold a-z, 0-9 and - only: rename it")
+        for kind, row in _harness_items(test) if test.prompts != "ours" else _own_rows(test):
+            found[kind].append(row | {"set": test.name})
+    return found
+
+
+def _own_rows(test: OwnTest) -> Iterator[tuple[str, Row]]:
+    """Rows of any layout that data.sources takes, through the same reader."""
+    source = Source(name=test.name, path=test.path, layout=test.layout, license="not recorded")
+    for kind, row, where in read_source(source):
+        if kind == SKIPPED:
+            continue
+        if kind not in OWN_KINDS:
+            raise PipelineError(f"{where}: a test set needs prompts with references, pairs or questions, found {kind}")
+        yield OWN_KINDS[kind], _generation_row(row) if kind == "sft" else row
+
+
+def _generation_row(row: Row) -> Row:
+    references = [row["completion"][-1]["content"]]
+    return {"id": row["id"], "prompt": row["prompt"], "references": references} | {
+        "checks": [],
+        "task": "own",
+        "wording": "seen",
+    }
+
+
+def _harness_items(test: OwnTest) -> Iterator[tuple[str, Row]]:
+    for file in expand(test.path):
+        for number, record in read_records(file):
+            try:
+                layout = layout_of(record) if test.layout == "auto" else test.layout
+                item = render(test.prompts, layout, record)
+            except PipelineError as error:
+                raise PipelineError(f"{place(file, number)}: {error}") from None
+            identity = own_id(record) or str(record.get("sample_id") or number)
+            about = {"subject": _about(record, "subject", "Subject"), "level": _about(record, "level", "Level")}
+            yield "harness", {"id": f"{test.name}-{file.stem}-{identity}", "item": item} | about
+
+
+def _about(record: Row, *fields: str) -> str:
+    return next((str(record[field]) for field in fields if record.get(field)), "unspecified")
