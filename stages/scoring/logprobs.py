@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
-from transformers import PreTrainedModel
+from transformers import Cache, PreTrainedModel
 
 from stages.errors import PipelineError
 from stages.scoring import evaluating, unwrapped
@@ -116,7 +116,7 @@ def _completion_logits(model: PreTrainedModel, batch: list[Encoded]) -> torch.Te
     position = torch.arange(input_ids.shape[1]).unsqueeze(0)
     attended = position < lengths
     predicts = (attended & (position >= first)).to(model.device)  # (rows, longest), true where the next id is scored
-    logits = _logits_at(model, predicts, input_ids=input_ids, attention_mask=attended.long())
+    logits = logits_at(model, predicts, input_ids=input_ids, attention_mask=attended.long())
     if logits.shape[0] != sum(len(example.completion_ids) for example in batch):
         raise PipelineError(
             f"{type(unwrapped(model)).__name__} does not pass its hidden states through get_output_embeddings(): "
@@ -125,11 +125,14 @@ def _completion_logits(model: PreTrainedModel, batch: list[Encoded]) -> torch.Te
     return logits
 
 
-def _logits_at(model: PreTrainedModel, predicts: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
+def logits_at(
+    model: PreTrainedModel, predicts: torch.Tensor, cache: Cache | None = None, **inputs: torch.Tensor
+) -> torch.Tensor:
     """Logits (positions, vocabulary) where ``predicts`` (rows, longest) is true, in row order.
 
     The hidden states are gathered on their way into the projection, and the model's own forward goes on from there:
-    it knows what comes after (Granite divides its logits, Cohere and Falcon-H1 scale them, Gemma caps them).
+    it knows what comes after (Granite divides its logits, Cohere and Falcon-H1 scale them, Gemma caps them). ``cache``
+    is read and filled where it is given.
     """
 
     def gather(_: torch.nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -139,7 +142,7 @@ def _logits_at(model: PreTrainedModel, predicts: torch.Tensor, **inputs: torch.T
     hook = head.register_forward_pre_hook(gather)
     try:
         moved = {name: value.to(model.device) for name, value in inputs.items()}
-        logits: torch.Tensor = model(**moved, use_cache=False).logits
+        logits: torch.Tensor = model(**moved, past_key_values=cache, use_cache=cache is not None).logits
     finally:
         hook.remove()
     return logits.flatten(0, -2)

@@ -39,9 +39,12 @@ def question_rows(subject: Subject, rows: Sequence[Row], kind: str) -> list[Row]
 
 def cloze_nats(subject: Subject, rows: Sequence[Row]) -> list[list[float]]:
     """Nats of each option as a whole answer with a full stop, stop token included."""
-    turns = [(user(row["question"]), sentence(choice)) for row in rows for choice in row["choices"]]
-    nats = iter(subject.answers(turns, "options"))
-    return [[next(nats) for _ in row["choices"]] for row in rows]
+    examples = [
+        [encode(subject.tokenizer, user(row["question"]), assistant(sentence(choice))) for choice in row["choices"]]
+        for row in rows
+    ]
+    endings = [[example.completion_ids for example in given] for given in examples]
+    return subject.choices([given[0].prompt_ids for given in examples], endings, "options")
 
 
 def cloze_scores(row: Row, nats: Sequence[float]) -> Row:

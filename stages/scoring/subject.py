@@ -10,6 +10,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from stages.scoring.logprobs import completion_logprobs, next_token_logprobs
+from stages.scoring.shared import ending_logprobs
 from stages.tokens import Encoded, Messages, encode
 
 
@@ -21,32 +22,29 @@ class Subject:
     tokenizer: PreTrainedTokenizerBase
     label: str
 
+    @property
+    def batch_tokens(self) -> int:
+        """Rows times longest row of a batch: what fills a GPU; on a CPU, what stays in its cache (a sixth faster)."""
+        return 8192 if self.model.device.type == "cuda" else 2048
+
     def answers(self, turns: Sequence[tuple[Messages, str]], what: str) -> list[float]:
         """Nats of each answer to its prompt, stop token included."""
         examples = [encode(self.tokenizer, prompt, assistant(answer)) for prompt, answer in turns]
         return self.completions(examples, what)
 
     def completions(self, examples: Sequence[Encoded], what: str) -> list[float]:
-        return completion_logprobs(self.model, examples, show=f"{self.label}: {what}")
+        return completion_logprobs(self.model, examples, self.batch_tokens, f"{self.label}: {what}")
 
     def choices(self, prompts: Sequence[list[int]], options: Sequence[list[list[int]]], what: str) -> list[list[float]]:
         """Nats of every continuation (token ids) of each prompt, no stop token added.
 
-        Where all continuations of a prompt are single tokens, one forward pass gives them all.
+        A prompt is read once: where all its continuations are single tokens, nothing is read after it.
         """
-        single = [i for i, given in enumerate(options) if all(len(ids) == 1 for ids in given)]
-        many = [(i, ids) for i, given in enumerate(options) if any(len(ids) != 1 for ids in given) for ids in given]
-        result: list[list[float]] = [[] for _ in prompts]
-        if single:
-            wanted = [[ids[0] for ids in options[i]] for i in single]
-            nats = next_token_logprobs(self.model, [prompts[i] for i in single], wanted, show=f"{self.label}: {what}")
-            for index, values in zip(single, nats, strict=True):
-                result[index] = values
-        if many:
-            examples = [Encoded(prompts[i], ids) for i, ids in many]
-            for (index, _), value in zip(many, self.completions(examples, what), strict=True):
-                result[index].append(value)
-        return result
+        show = f"{self.label}: {what}"
+        if all(len(ids) == 1 for given in options for ids in given):
+            wanted = [[ids[0] for ids in given] for given in options]
+            return next_token_logprobs(self.model, prompts, wanted, self.batch_tokens, show)
+        return ending_logprobs(self.model, prompts, options, self.batch_tokens, show)
 
 
 def user(text: str) -> Messages:
