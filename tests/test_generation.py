@@ -13,6 +13,7 @@ from conftest import SENTENCES
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from stages.errors import PipelineError
+from stages.scoring import generation
 from stages.scoring.generation import generate, new_tokens
 from stages.tokens import generation_stop_ids
 
@@ -46,16 +47,23 @@ def by_hand(model: Any, prompt: list[int], stop_ids: list[int], count: int) -> l
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 64])
+@pytest.mark.parametrize("round_tokens", [1, 5, 32])
 def test_answers_are_the_argmax_in_the_prompts_order(
-    model: Any, tokenizer: Any, prompts: list[list[int]], batch_size: int
+    model: Any,
+    tokenizer: Any,
+    prompts: list[list[int]],
+    batch_size: int,
+    round_tokens: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(generation, "ROUND_TOKENS", round_tokens)
     stop_ids = generation_stop_ids(tokenizer)
     found = generate(model, tokenizer, prompts, stop_ids, NEW, batch_size)
     for prompt, answer in zip(prompts, found, strict=True):
         ids = by_hand(model, prompt, stop_ids, NEW)
         kept = [token for token in ids if token not in stop_ids]
         assert answer.text == tokenizer.decode(kept, skip_special_tokens=True).strip()
-        assert (answer.tokens, answer.stopped) == (len(kept), len(kept) < len(ids))
+        assert (answer.tokens, answer.stopped, list(answer.ids)) == (len(kept), len(kept) < len(ids), ids)
 
 
 def test_an_answer_ends_at_a_stop_id_that_it_does_not_count(

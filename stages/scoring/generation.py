@@ -18,6 +18,8 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 from stages.errors import PipelineError
 from stages.scoring import evaluating, unwrapped
 
+ROUND_TOKENS = 32
+
 
 @dataclass(frozen=True)
 class Generation:
@@ -44,19 +46,26 @@ def generate(
 ) -> list[Generation]:
     """The most probable next token, again and again, until a stop id or ``max_new_tokens``; in the prompts' order.
 
-    Prompts of like length share a batch, so that the padding (on the left) is rare. ``show`` labels a progress bar.
-    Raises PipelineError for an empty prompt.
+    After every ROUND_TOKENS the answers that have ended leave their batches, and the others close ranks: most answers
+    are short, and a batch would go on computing them until its longest has ended. Prompts of like length share a
+    batch, so that the padding (on the left) is rare. ``show`` labels a progress bar. Raises PipelineError for an empty
+    prompt.
     """
-    answers: list[Generation | None] = [None] * len(prompts_ids)
-    order = sorted(range(len(prompts_ids)), key=lambda i: (-len(prompts_ids[i]), i))
-    with evaluating(model), tqdm(total=len(order), desc=show, unit="answer", disable=show is None) as bar:
-        for start in range(0, len(order), batch_size):
-            batch = order[start : start + batch_size]
-            rows = new_tokens(model, tokenizer, [prompts_ids[i] for i in batch], stop_ids, max_new_tokens)
-            for index, ids in zip(batch, rows, strict=True):
-                answers[index] = _answer(tokenizer, ids, stop_ids)
-            bar.update(len(batch))
-    return [answer for answer in answers if answer is not None]
+    told: list[list[int]] = [[] for _ in prompts_ids]
+    waiting = sorted(range(len(prompts_ids)), key=lambda i: (-len(prompts_ids[i]), i))
+    with evaluating(model), tqdm(total=len(waiting), desc=show, unit="answer", disable=show is None) as bar:
+        for start in range(0, max_new_tokens, ROUND_TOKENS):
+            room = min(ROUND_TOKENS, max_new_tokens - start)
+            for place in range(0, len(waiting), batch_size):
+                batch = waiting[place : place + batch_size]
+                known = [prompts_ids[i] + told[i] for i in batch]
+                for index, ids in zip(batch, new_tokens(model, tokenizer, known, stop_ids, room), strict=True):
+                    told[index] += ids
+            left = [i for i in waiting if not set(stop_ids) & set(told[i])]
+            bar.update(len(waiting) - len(left))
+            waiting = left
+        bar.update(len(waiting))
+    return [_answer(tokenizer, ids, stop_ids) for ids in told]
 
 
 def new_tokens(
