@@ -99,7 +99,7 @@ def test_lengths_are_of_characters_and_of_bytes() -> None:
 
 def test_a_lettered_question_asks_for_the_letter_and_not_for_a_phrase() -> None:
     content = lettered(f"ما عاصمة مصر؟ {SHORT_ANSWER}", ["القاهرة", "الرياض"])[0]["content"]
-    assert content == "ما عاصمة مصر؟\nأ) القاهرة\nب) الرياض\nاختر الإجابة الصحيحة، وأجب بحرفها وحده."
+    assert content == "ما عاصمة مصر؟\nأ) القاهرة\nب) الرياض\nأجب بحرف الإجابة الصحيحة."
 
 
 def test_more_options_than_letters_is_an_error(subject: Subject) -> None:

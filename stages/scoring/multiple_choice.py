@@ -18,7 +18,7 @@ from stages.scoring.subject import Subject, assistant, user
 from stages.tokens import Messages, encode, encode_prompt
 
 LETTERS = ("أ", "ب", "ج", "د", "هـ", "و", "ز", "ح", "ط", "ي")
-ASK_LETTER = "اختر الإجابة الصحيحة، وأجب بحرفها وحده."
+ASK_LETTER = "أجب بحرف الإجابة الصحيحة."
 GROUPS = ("region", "dialect", "set")  # fields of a question that its score row keeps
 
 
