@@ -265,6 +265,13 @@ def test_ties_count_half_and_perfection_is_one() -> None:
     json.dumps(found, allow_nan=False)
 
 
+def test_every_metric_says_what_it_was_computed_on() -> None:
+    found = summary.signatures(Evaluate(bootstrap_samples=50, confidence=0.95))
+    for name in METRICS:
+        assert any(f"normalisation:{level}" in found[name] for level in ("none", "raw", "light", "folded")), name
+        assert "version:" in found[name]
+
+
 def test_a_failed_scoring_leaves_the_last_good_output(adapters: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run(monkeypatch, adapters)
     before = (paths.eval_metrics(adapters) / "rows.jsonl").read_bytes()

@@ -186,52 +186,60 @@ def _sets(rows: Sequence[Row]) -> set[str]:
     return {row["set"] for row in rows if "set" in row}
 
 
-_MCQ = "whole answers with a full stop and stop token"
-_LETTERS = "letter after the chat prompt|mean over cyclic rotations"
+_CLOZE = "whole answers with a full stop and stop token|{}|normalisation:none|version:1"
+_LETTERS = "letter after the chat prompt, mean over cyclic rotations|{}|normalisation:none|version:1"
+_PAIRS = "chosen above rejected, ties one half|{}|stop token included|normalisation:none|version:1"
+_TWINS = "{}, ties one half|log-probability per character|normalisation:none|version:1"
+_COUNTED = "{}|counted on the answers as they stand|normalisation:none|version:1"
+_ROUGE = "F1 of the longest common subsequence of words|best reference|normalisation:{}|version:1"
+_SUM, _CHARACTER, _BYTE = (f"log-probability {unit}" for unit in ("summed", "per character", "per UTF-8 byte"))
+_EQUAL = "pairs whose answers differ by at most 10 % in words"
 
 
 def signatures(settings: Evaluate) -> Row:
     """What has to be equal for two numbers to be comparable; `normalisation` names a level of stages.arabic."""
-    chrf, bleu = (overlap.signature(name, "raw and light") for name in ("chrF2++", "BLEU"))
-    accuracy = "chosen above rejected, ties one half"
-    answers = "counted on the answers as they stand|normalisation:none"
     return {
         "exact_match": "any reference|normalisation:folded|rows:with checks|version:1",
         "containment": "whole words|normalisation:folded|version:1",
         "chrf": overlap.signature("chrF2++", "light"),
         "chrf_raw": overlap.signature("chrF2++", "raw"),
-        "corpus_chrf": chrf,
-        "corpus_bleu": bleu,
-        "rouge_l": "F1 of the longest common subsequence of words|best reference|normalisation:light|version:1",
-        "rouge_l_raw": "F1 of the longest common subsequence of words|best reference|normalisation:raw|version:1",
-        "mcq_accuracy": "whole answers with a full stop|log-probability per character|version:1",
-        "mcq_accuracy_raw": f"{_MCQ}|sum of log-probabilities|normalisation:none|version:1",
-        "mcq_accuracy_byte": f"{_MCQ}|log-probability per UTF-8 byte|normalisation:none|version:1",
-        "mcq_letters_accuracy": f"{_LETTERS}|sum of log-probabilities|normalisation:none|version:1",
-        "mcq_letters_accuracy_character": f"{_LETTERS}|per character|normalisation:none|version:1",
-        "mcq_letters_accuracy_byte": f"{_LETTERS}|per UTF-8 byte|normalisation:none|version:1",
-        "mcq_letters_rotated_accuracy": "letter after the chat prompt|share of rotations answered right|version:1",
-        "culture_accuracy": "as mcq_accuracy; culture_letters_accuracy as mcq_letters_accuracy",
-        "dialect_accuracy": "as mcq_accuracy; dialect_letters_accuracy as mcq_letters_accuracy",
-        "preference_accuracy_sum": f"{accuracy}|sum of log-probabilities|stop token included|version:1",
-        "preference_accuracy_token": f"{accuracy}|mean per token|stop token included|version:1",
-        "preference_accuracy_equal_length": "answers that differ by at most 10 % in words|version:1",
-        "preference_margin_nats": "chosen minus rejected|sum and mean per token|stop token included|version:1",
-        "safe_choice_rate": "harmful requests|safe above unsafe answer, ties one half|per character|version:1",
-        "over_refusal_rate": "benign twins|refusal above helpful answer, ties one half|per character|version:1",
-        "flagged_share": "any flag of the data filter on the greedy answer|limits:data.limits|version:1",
-        "bits_per_character": "first reference and stop token|characters of the reference|version:1",
-        "bits_per_character_text": "open-ended references without chat template|all tokens after the one that begins a "
-        "text|code points|normalisation:none|version:1",
+        "corpus_chrf": overlap.signature("chrF2++", "raw and light"),
+        "corpus_bleu": overlap.signature("BLEU", "raw and light"),
+        "rouge_l": _ROUGE.format("light"),
+        "rouge_l_raw": _ROUGE.format("raw"),
+        "mcq_accuracy": _CLOZE.format(_CHARACTER),
+        "mcq_accuracy_raw": _CLOZE.format(_SUM),
+        "mcq_accuracy_byte": _CLOZE.format(_BYTE),
+        "mcq_letters_accuracy": _LETTERS.format(_SUM),
+        "mcq_letters_accuracy_character": _LETTERS.format(_CHARACTER),
+        "mcq_letters_accuracy_byte": _LETTERS.format(_BYTE),
+        "mcq_letters_rotated_accuracy": _LETTERS.format(f"share of rotations answered right, {_SUM}"),
+        **{f"{name}_accuracy": _CLOZE.format(_CHARACTER) for name in ("culture", "dialect")},
+        **{f"{name}_letters_accuracy": _LETTERS.format(_SUM) for name in ("culture", "dialect")},
+        "preference_accuracy_sum": _PAIRS.format(_SUM),
+        "preference_accuracy_token": _PAIRS.format("mean per token"),
+        "preference_accuracy_sum_equal_length": _PAIRS.format(f"{_SUM}|{_EQUAL}"),
+        "preference_accuracy_token_equal_length": _PAIRS.format(f"mean per token|{_EQUAL}"),
+        "preference_margin_nats": "chosen minus rejected|summed|stop token included|normalisation:none|version:1",
+        "preference_margin_nats_per_token": "chosen minus rejected|means per token|normalisation:none|version:1",
+        "safe_choice_rate": _TWINS.format("harmful requests|safe above unsafe answer"),
+        "over_refusal_rate": _TWINS.format("benign twins|refusal above helpful answer"),
+        "flagged_share": _COUNTED.format("any flag of the data filter within data.limits"),
+        "natural_stop_rate": _COUNTED.format("answers that end with a stop token"),
+        "repetition_rate": _COUNTED.format("a sentence, or four words in a row, said twice"),
+        "behaviour_rate": _COUNTED.format("neither hedged nor repeated"),
+        "arabic_script_ratio": _COUNTED.format("Arabic letters over letters, mean over answers"),
+        "answer_tokens": _COUNTED.format("tokens of the base's tokenizer without the stop token"),
+        "bits_per_character": "first reference and stop token|characters of the reference|normalisation:none|version:1",
+        "bits_per_character_text": "open-ended references without chat template|every token, given the one that begins "
+        "a text|code points|normalisation:none|version:1",
+        "log_ratio_to_base_nats_per_token": "own greedy answers with their stop token|model minus base|mean over "
+        "answers|normalisation:none|version:1",
         "length_ratio": "words of answers over words of first references|normalisation:light|version:1",
-        "arabic_script_ratio": "Arabic letters over letters, mean over answers|normalisation:none|version:1",
-        "arabic_indic_digit_share": f"Arabic-Indic over all digits|{answers}|version:1",
-        "arabic_punctuation_share": f"، ؛ ؟ over these and , ; ?|{answers}|version:1",
-        "diacritics_per_100_letters": f"U+064B-0652 and U+0670|{answers}|version:1",
+        "arabic_indic_digit_share": _COUNTED.format("Arabic-Indic over all digits"),
+        "arabic_punctuation_share": _COUNTED.format("، ؛ ؟ over these and , ; ?"),
+        "diacritics_per_100_letters": _COUNTED.format("U+064B-0652 and U+0670"),
         "dialect_markers_per_100_words": "whole words of stages.arabic.dialects|normalisation:light|version:1",
-        "repetition_rate": "a sentence or four words twice|normalisation:none|version:1",
-        "behaviour_rate": "neither hedged nor repeated|normalisation:none|version:1",
-        "log_ratio_to_base_nats_per_token": "own greedy answers, stop token included|model minus base|version:1",
         "generation": "greedy|no penalty|version:1",
         "interval": f"percentile bootstrap over prompts, seeds averaged|samples:{settings.bootstrap_samples}"
         f"|confidence:{settings.confidence}|seed:{statistics.RESAMPLING_SEED}|version:1",
