@@ -79,11 +79,8 @@ def render(prompts: str, layout: str, record: Row) -> Item:
 def harness_rows(subject: Subject, rows: Sequence[Row], kind: str) -> list[Row]:
     """One score row an item; ``rows`` hold ``id``, ``set``, ``subject``, ``level`` and ``item``."""
     items: list[Item] = [row["item"] for row in rows]
-    split = [[split_ids(subject.tokenizer, item.prompt, end) for end in item.continuations] for item in items]
-    prompts = [ends[0][0] for ends in split]
-    if any(ids != prompt for ends, prompt in zip(split, prompts, strict=True) for ids, _ in ends):
-        raise PipelineError("a prompt's tokens depend on what follows: this base cannot be scored as the harness does")
-    nats = subject.choices(prompts, [[ids for _, ids in ends] for ends in split], "harness prompts")
+    encoded = [split_ids(subject.tokenizer, item) for item in items]
+    nats = subject.choices([ids for ids, _ in encoded], [ends for _, ends in encoded], "harness prompts")
     return [
         {"kind": kind, "answer": item.answer}
         | {field: row[field] for field in ("id", "set", "subject", "level")}
@@ -92,12 +89,18 @@ def harness_rows(subject: Subject, rows: Sequence[Row], kind: str) -> list[Row]:
     ]
 
 
-def split_ids(tokenizer: Any, prompt: str, continuation: str) -> tuple[list[int], list[int]]:
-    """Token ids of both, tokenised as one text; white space that ends the prompt belongs to the continuation."""
-    bare = prompt.rstrip()
-    whole = tokenizer(bare + prompt[len(bare) :] + continuation)["input_ids"]
-    length = len(tokenizer(bare)["input_ids"])
-    return list(whole[:length]), list(whole[length:])
+def split_ids(tokenizer: Any, item: Item) -> tuple[list[int], list[list[int]]]:
+    """Token ids of the prompt and of each continuation, tokenised as one text and split at the prompt's length.
+
+    White space that ends the prompt belongs to the continuation. Raises PipelineError where the prompt's own tokens
+    depend on what follows, which would leave each continuation another prompt.
+    """
+    bare = item.prompt.rstrip()
+    prompt = list(tokenizer(bare)["input_ids"])
+    wholes = [list(tokenizer(bare + item.prompt[len(bare) :] + end)["input_ids"]) for end in item.continuations]
+    if any(whole[: len(prompt)] != prompt for whole in wholes):
+        raise PipelineError("a prompt's tokens depend on what follows: this base cannot be scored as the harness does")
+    return prompt, [whole[len(prompt) :] for whole in wholes]
 
 
 def _scores(item: Item, nats: list[float]) -> Row:

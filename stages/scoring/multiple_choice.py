@@ -147,7 +147,8 @@ def highest(values: Sequence[float]) -> int:
 def position_report(rows: Sequence[Row]) -> Row:
     """What the accuracies have to be held against: baselines, and accuracy and picks by position.
 
-    A constant answerer has a ``letters_picked_share`` of 1 at one position, and a letters' accuracy of exactly chance.
+    A constant answerer has a ``letters_picked_share`` of 1 at one position and is right in exactly its share of the
+    rotations (``letters_rotated``), which is chance.
     Lists go by position, null where no right answer stands; seeds are averaged.
     """
     positions = range(max(len(row["choice_nats"]) for row in rows))
