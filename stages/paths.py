@@ -35,6 +35,7 @@ METHODS_JSON = Path("metrics/methods.json")
 METHODS_CSV = Path("metrics/methods.csv")
 SELECTED = Path("metrics/selected.json")
 SELECTED_SPEED = Path("metrics/selected_speed.json")
+SWEEP = Path("metrics/sweep.json")
 REPORT = Path("metrics/report")
 
 

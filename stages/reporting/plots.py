@@ -1,46 +1,46 @@
-"""The report's plots: one fixed colour a model, no timestamps or versions in the files, labels in English."""
+"""The report's plots of quality, cost and training; labels in English, since Arabic would need shaping here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import matplotlib
-
-matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt
 
 from stages.files import Row
-from stages.reporting.inputs import Bench, Training
+from stages.params import Params
+from stages.reporting.canvas import STYLE, colours, markers, panels, save
+from stages.reporting.heatmaps import preference_axes, robustness
+from stages.reporting.inputs import Bench, ReferencePass, Training
+from stages.reporting.plot_data import (
+    CHOSEN,
+    MARGIN,
+    REJECTED,
+    Cell,
+    Curve,
+    frontier,
+    seconds_to,
+)
 from stages.reporting.tables import significant
 
-# Okabe and Ito 2008: distinguishable with every common form of colour blindness. Their yellow vanishes as a line on
-# white; grey takes its place.
-OKABE_ITO = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#999999")
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # ships with matplotlib: the same picture on every machine
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 11,
-    "axes.axisbelow": True,
-    "figure.constrained_layout.use": True,
-    "savefig.dpi": 120,
-}
 Interval = tuple[float, float, float]  # value, low, high
 
 
-def colours(models: Sequence[str]) -> dict[str, str]:
-    """A model's colour in every plot, by its place in params.yaml: models."""
-    return {model: OKABE_ITO[index % len(OKABE_ITO)] for index, model in enumerate(models)}
+@dataclass(frozen=True)
+class Material:
+    """What is drawn: by model, the base not among the trainings; empty where nothing was measured."""
 
-
-def save(figure: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})
-    plt.close(figure)
+    params: Params
+    methods: Mapping[str, Row]
+    summaries: Mapping[str, Row]
+    training: Mapping[str, Training]
+    benches: Mapping[str, Bench]
+    references: Sequence[ReferencePass]
+    curves: Mapping[str, Curve]
+    margins: Mapping[str, Mapping[str, Curve]]
+    positions: Mapping[str, Mapping[int, float]]
+    sweep: Mapping[str, Mapping[Cell, Mapping[str, float]]]
 
 
 def spread(values: Sequence[float]) -> Interval:
@@ -119,7 +119,7 @@ def final_loss(
         save(figure, path)
 
 
-def quality(path: Path, methods: Mapping[str, Row], palette: Mapping[str, str]) -> None:
+def quality(path: Path, methods: Mapping[str, Row], palette: Mapping[str, str], signs: Mapping[str, str]) -> None:
     """The headline pair and their joint measure, with intervals."""
     panels = {
         "behaviour_rate": "Behaviour rate",
@@ -134,7 +134,9 @@ def quality(path: Path, methods: Mapping[str, Row], palette: Mapping[str, str]) 
                 if value is None or low is None or high is None:
                     continue
                 axes.plot([low * 100, high * 100], [place, place], color=palette[name], linewidth=2.5)
-                axes.plot(value * 100, place, "o", color=palette[name], mec="black", markersize=7, clip_on=False)
+                axes.plot(
+                    value * 100, place, signs[name], color=palette[name], mec="black", markersize=7, clip_on=False
+                )
             axes.set_yticks(range(len(methods)), list(methods))
             axes.set_title(title, loc="left")
             axes.set_xlabel("% of sft's" if metric == "knowledge_retention" else "% of prompts")
@@ -148,14 +150,9 @@ def learning_curves(
     path: Path, curves: Mapping[str, Sequence[tuple[int, float]]], losses: Mapping[str, str], palette: Mapping[str, str]
 ) -> None:
     """One panel a model, each with its own axis, since only models of one loss could share it."""
-    columns = min(4, len(curves))
-    lines = -(-len(curves) // columns)
     with plt.rc_context(STYLE):
-        figure, grid = plt.subplots(lines, columns, figsize=(2.8 * columns, 2.4 * lines), squeeze=False)
-        for axes in grid.flat:
-            axes.set_visible(False)
-        for axes, (name, points) in zip(grid.flat, curves.items(), strict=False):
-            axes.set_visible(True)
+        figure, flat = panels(len(curves), 4, 2.8, 2.4)
+        for axes, (name, points) in zip(flat, curves.items(), strict=True):
             axes.plot(*zip(*points, strict=True), color=palette[name], linewidth=1.6)
             axes.set_ylim(bottom=min(0.0, min(loss for _, loss in points)))
             axes.set_title(f"{name} ({losses[name].upper()} loss)", loc="left")
@@ -164,28 +161,112 @@ def learning_curves(
         save(figure, path)
 
 
+def cost_quality(path: Path, found: Material, palette: Mapping[str, str], signs: Mapping[str, str]) -> None:
+    """Seconds that led to a model against two measures of quality; the frontier is what nothing else beats."""
+    measures = {
+        "Exact match": {name: row["exact_match"] for name, row in found.methods.items()},
+        "Behaviour rate x knowledge retention": {
+            name: None if row["knowledge_retention"] is None else row["behaviour_rate"] * row["knowledge_retention"]
+            for name, row in found.methods.items()
+        },
+    }
+    measures = {
+        title: values for title, values in measures.items() if any(value is not None for value in values.values())
+    }
+    seconds = {name: seconds_to(name, found.params, found.training, found.references) for name in found.methods}
+    with plt.rc_context(STYLE):
+        figure, flat = panels(len(measures), 2, 5.2, 4.0)
+        for axes, (title, values) in zip(flat, measures.items(), strict=True):
+            points = {
+                name: (cost, 100 * value)
+                for name, value in values.items()
+                if value is not None and (cost := seconds[name]) is not None
+            }
+            best = frontier(points)
+            axes.step(*zip(*(points[name] for name in best), strict=True), where="post", color="#555555", zorder=1)
+            for name, (cost, value) in points.items():
+                label = f"{name} (frontier)" if name in best else name
+                size = 110 if name in best else 55
+                style = {"color": palette[name], "marker": signs[name], "edgecolors": "black"}
+                axes.scatter(cost, value, s=size, label=label, zorder=2, **style)
+            axes.set_title(title, loc="left")
+            axes.set_xlabel("seconds in optimizer steps, start and reference included")
+            axes.set_ylabel("%")
+            axes.set_ylim(bottom=0)
+            axes.grid(alpha=0.3)
+            axes.legend(fontsize=8, loc="best", framealpha=0.9)
+        save(figure, path)
+
+
+def margins(
+    path: Path, curves: Mapping[str, Mapping[str, Curve]], palette: Mapping[str, str], signs: Mapping[str, str]
+) -> None:
+    """All margins in the first panel; then, method by method, where chosen and rejected answers went."""
+    with plt.rc_context(STYLE):
+        figure, (together, *flat) = panels(1 + len(curves), 3, 3.5, 2.7)
+        for name, of in curves.items():
+            every = max(1, len(of[MARGIN]) // 6)
+            line = {"color": palette[name], "marker": signs[name], "markevery": every, "markersize": 4}
+            together.plot(*zip(*of[MARGIN], strict=True), label=name, **line)
+        together.set_title("Reward margin, nats", loc="left")
+        together.legend(fontsize=8)
+        for axes, (name, of) in zip(flat, curves.items(), strict=True):
+            axes.plot(*zip(*of[CHOSEN], strict=True), color=palette[name], label="chosen")
+            axes.plot(*zip(*of[REJECTED], strict=True), color=palette[name], linestyle="--", label="rejected")
+            axes.set_title(f"{name}: moved, nats per token", loc="left")
+            axes.legend(fontsize=8)
+        for axes in (together, *flat):
+            axes.axhline(0, color="black", linewidth=0.6)
+            axes.set_xlabel("step")
+            axes.grid(alpha=0.3)
+        save(figure, path)
+
+
+def positions(
+    path: Path, shares: Mapping[str, Mapping[int, float]], palette: Mapping[str, str], signs: Mapping[str, str]
+) -> None:
+    """A line a model over the positions of the right option."""
+    places = sorted({place for share in shares.values() for place in share})
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(7.5, 4.2))
+        for name, share in shares.items():
+            heights = [100 * share[place] for place in share]
+            axes.plot(list(share), heights, color=palette[name], marker=signs[name], linewidth=1.4, label=name)
+        axes.axhline(100 / len(places), color="black", linewidth=0.8, linestyle=":", label="chance")
+        axes.set_xticks(places, [f"option {place + 1}" for place in places])
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("right, % of questions")
+        axes.set_title("Accuracy by the position of the right option", loc="left")
+        axes.grid(axis="y", alpha=0.3)
+        axes.legend(fontsize=8, ncols=2, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        save(figure, path)
+
+
 Draw = Callable[[Path], None]
 
 
-def drawings(
-    models: Sequence[str],
-    methods: Mapping[str, Row],
-    training: Mapping[str, Training],
-    benches: Mapping[str, Bench],
-    curves: Mapping[str, Sequence[tuple[int, float]]],
-    losses: Mapping[str, str],
-) -> dict[str, Draw]:
-    """{file name: what draws it}; ``losses`` maps a model to the kind of its loss. Training plots need a training."""
-    palette = colours(models)
-    found: dict[str, Draw] = {
-        "quality.png": lambda path: quality(path, methods, palette),
-        "inference_throughput.png": lambda path: inference_throughput(path, benches, palette),
+def drawings(found: Material) -> dict[str, Draw]:
+    """{file name: what draws it}, of the plots for which something was measured."""
+    names = found.params.models
+    palette, signs = colours(names), markers(names)
+    losses = {model: found.params.train[model].method for model in found.training}
+    drawn: dict[str, Draw] = {
+        "quality.png": lambda path: quality(path, found.methods, palette, signs),
+        "inference_throughput.png": lambda path: inference_throughput(path, found.benches, palette),
+        "preference_axes.png": lambda path: preference_axes(path, found.summaries),
     }
-    if training:
-        found |= {
-            "training_time.png": lambda path: training_time(path, training, palette),
-            "final_loss.png": lambda path: final_loss(path, training, losses, palette),
-            "efficiency.png": lambda path: efficiency(path, training, palette),
-            "learning_curves.png": lambda path: learning_curves(path, curves, losses, palette),
+    if found.training:
+        drawn |= {
+            "cost_quality.png": lambda path: cost_quality(path, found, palette, signs),
+            "training_time.png": lambda path: training_time(path, found.training, palette),
+            "final_loss.png": lambda path: final_loss(path, found.training, losses, palette),
+            "efficiency.png": lambda path: efficiency(path, found.training, palette),
+            "learning_curves.png": lambda path: learning_curves(path, found.curves, losses, palette),
         }
-    return found
+    if found.margins:
+        drawn["margins.png"] = lambda path: margins(path, found.margins, palette, signs)
+    if found.positions:
+        drawn["positions.png"] = lambda path: positions(path, found.positions, palette, signs)
+    if found.sweep:
+        drawn["robustness.png"] = lambda path: robustness(path, found.sweep)
+    return drawn

@@ -1,0 +1,109 @@
+"""What only the plots show: curves of a training, accuracy by position, the frontier of cost and quality, the sweep.
+
+A file that is not there gives nothing to draw, and its picture is left out; one that is broken is a PipelineError.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+
+from stages import paths
+from stages.errors import PipelineError
+from stages.files import Row, read_jsonl
+from stages.params import Params
+from stages.reporting.inputs import ReferencePass, Training, need, read_object
+
+Curve = list[tuple[int, float]]
+
+MARGIN = "reward_margin_nats"
+CHOSEN, REJECTED = "displacement/chosen_nats_per_token", "displacement/rejected_nats_per_token"
+SWEPT = ("behaviour_rate", "knowledge_retention")
+
+
+def train_curve(model: str, name: str) -> Curve:
+    """(step, value) points of one metric of the first seed; empty where the method has no such metric."""
+    path = paths.train_metrics(model) / "plots" / "metrics" / f"{name}.tsv"
+    if not path.exists():
+        return []
+    column = name.rpartition("/")[2]
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [(int(row["step"]), float(row[column])) for row in csv.DictReader(file, delimiter="\t")]
+    except (KeyError, TypeError, ValueError) as error:
+        raise PipelineError(f"{path}: columns 'step' and {column!r} with numbers were expected ({error!r})") from None
+
+
+def margin_curves(models: Iterable[str]) -> dict[str, dict[str, Curve]]:
+    """{model: {margin, chosen and rejected: curve}} of the models that have all three."""
+    found = {model: {name: train_curve(model, name) for name in (MARGIN, CHOSEN, REJECTED)} for model in models}
+    return {model: curves for model, curves in found.items() if all(curves.values())}
+
+
+def accuracy_by_position(models: Iterable[str]) -> dict[str, dict[int, float]]:
+    """{model: {position of the right option, from 0: share answered right}}, over all seeds."""
+    found: dict[str, dict[int, float]] = {}
+    for model in models:
+        right: dict[int, list[float]] = defaultdict(list)
+        for row in read_jsonl(paths.eval_metrics(model) / "rows.jsonl"):
+            if row["kind"] == "mcq":
+                right[int(row["answer"])].append(float(row["correct"]))
+        if right:
+            found[model] = {position: fmean(right[position]) for position in sorted(right)}
+    return found
+
+
+def seconds_to(
+    model: str, params: Params, training: Mapping[str, Training], passes: Sequence[ReferencePass]
+) -> float | None:
+    """Seconds in optimizer steps from the base to this model: its own, its start's, and its reference's.
+
+    None where its start is not among the trained models, whose cost is then unknown; 0 for the base.
+    """
+    if model == "base":
+        return 0.0
+    if model not in training:
+        return None
+    method = params.train[model]
+    before = seconds_to(method.init.removeprefix("models/"), params, training, passes)
+    if before is None:
+        return None
+    shared = [one.seconds for one in passes if one.start == method.init]
+    reference = fmean(shared) if shared and method.reference == paths.REFERENCE.as_posix() else 0.0
+    return before + reference + training[model].mean_seconds
+
+
+def frontier(points: Mapping[str, tuple[float, float]]) -> list[str]:
+    """The names that no other beats: (cost, quality) with less cost, or as little, and more quality; cheapest first."""
+    best, kept = float("-inf"), []
+    for name in sorted(points, key=lambda one: (points[one][0], -points[one][1])):
+        if points[name][1] > best:
+            best = points[name][1]
+            kept.append(name)
+    return kept
+
+
+def read_sweep() -> list[Row]:
+    """The points of metrics/sweep.json, or none where no sweep has been run."""
+    if not paths.SWEEP.exists():
+        return []
+    return list(need(read_object(paths.SWEEP), paths.SWEEP, "points"))
+
+
+Cell = tuple[float, float | None]  # learning rate and beta, which SFT has not
+
+
+def sweep_grid(points: Sequence[Row]) -> dict[str, dict[Cell, dict[str, float]]]:
+    """{method: {(learning rate, beta): {metric: mean over seeds}}}; a metric without a value is not there."""
+    values: dict[str, dict[Cell, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    for point in points:
+        method, rate = (need(point, paths.SWEEP, name) for name in ("method", "learning_rate"))
+        for metric in SWEPT:
+            if (value := need(point, paths.SWEEP, metric)) is not None:
+                values[method][rate, point.get("beta")][metric].append(value)
+    return {
+        method: {cell: {metric: fmean(found) for metric, found in metrics.items()} for cell, metrics in cells.items()}
+        for method, cells in values.items()
+    }
