@@ -149,6 +149,7 @@ def training(model: str, place: int) -> dict[str, Any]:
         "rows_available": 2400,
         "epochs": 0.4,
         "tokens_seen": 50_000 + place,
+        "reference_tokens": 20_000 + place if model in ("dpo", "kto", "ipo") else 0,
         "trainable_parameters": 155_648,
     }
 

@@ -1,0 +1,146 @@
+"""Where each printed figure comes from: the file and key behind a column, and the hash of the file that was read.
+
+The hashes are computed here from the files themselves, in the way in which DVC computes them, so that
+`grep <hash> dvc.lock` finds the stage that wrote the file. dvc.lock is not read: while `dvc repro` runs, DVC rewrites
+it after every stage, and it need not speak of the files that this report was made of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from operator import itemgetter
+from pathlib import Path
+
+from stages.errors import PipelineError
+from stages.reporting.tables import table
+
+METHODS, SUMMARY, ROWS = "metrics/methods.json", "metrics/eval/<model>/summary.json", "metrics/eval/<model>/rows.jsonl"
+TRAIN, TIMING, BENCH = "metrics/train/<model>/summary.json", "metrics/timing/<model>.json", "metrics/bench/<model>.json"
+DATA = "metrics/data.json"
+AUDIT = "stages/reporting/audit.py"
+INTERVAL = "[_low, _high]"
+
+# (heading, column, file, key): the column is a regular expression that must match in full, and the first line that
+# matches counts. A column of names, such as `model`, has no source. No heading: the tables of the opening.
+COLUMNS: tuple[tuple[str, str, str, str], ...] = (
+    ("", r"behaviour minus .*", ROWS, "clean, minus sft's on the same prompts"),
+    ("", r"rule \d", "the columns beside it", "by the rules below the table"),
+    ("", r"knowledge retention", METHODS, f"<model>.knowledge_retention{INTERVAL}"),
+    ("Quality", r"behaviour rate", METHODS, f"<model>.behaviour_rate{INTERVAL}"),
+    ("Quality", r"knowledge retention", METHODS, f"<model>.knowledge_retention{INTERVAL}"),
+    ("Quality", r"containment", METHODS, f"<model>.containment{INTERVAL}"),
+    ("Quality", r"exact match", METHODS, f"<model>.exact_match{INTERVAL}"),
+    ("Quality", r"chrF\+\+", METHODS, f"<model>.chrf{INTERVAL}"),
+    ("Quality", r"MCQ", METHODS, "<model>.mcq_accuracy"),
+    ("Quality", r"preference \(sum\)", METHODS, "<model>.preference_accuracy_sum"),
+    ("Quality", r"preference \(token\)", METHODS, "<model>.preference_accuracy_token"),
+    ("Quality", r"natural stop", METHODS, "<model>.natural_stop_rate"),
+    ("Quality", r"Arabic script", METHODS, "<model>.arabic_script_ratio"),
+    ("Quality", r"bits per character", METHODS, "<model>.bits_per_character"),
+    ("Quality", r"answer tokens", METHODS, "<model>.answer_tokens"),
+    ("Seed by seed", r"containment|behaviour_rate|exact_match", SUMMARY, "metrics.<column>.per_seed, or mean"),
+    ("Training", r"loss of", "params.yaml", "train.<model>.method"),
+    ("Training", r"training time, s", TIMING, "seeds[].train_seconds"),
+    ("Training", r"in all, s", TIMING, "seeds[].total_seconds"),
+    ("Training", r"first loss", TRAIN, "loss_first"),
+    ("Training", r"final loss", TRAIN, "loss_final"),
+    ("Training", r"samples", TRAIN, "rows_available"),
+    ("Training", r"epochs", TRAIN, "epochs"),
+    ("Training", r"steps", TRAIN, "steps"),
+    ("Training", r"rows seen", TRAIN, "rows_seen"),
+    ("Training", r"tokens seen", TRAIN, "tokens_seen"),
+    ("Training", r"efficiency", f"{TRAIN}, {TIMING}", "rows_available x epochs / seeds[].train_seconds"),
+    ("Inference", r"(mean|median|p95), ms", BENCH, "latency_ms.mean, .p50, .p95"),
+    ("Inference", r"inferences/s", BENCH, "inferences_per_second"),
+    ("Inference", r"tokens/s, \d+ at once", BENCH, "generation.<batch size>.tokens_per_second"),
+    ("Inference", r"device", BENCH, "host.device"),
+    ("Rankings", r"behaviour", ROWS, "clean"),
+    ("Rankings", r"containment", ROWS, "contains"),
+    ("Rankings", r"exact match", ROWS, "exact"),
+    ("Rankings", r"training time|efficiency", TIMING, "seeds[].train_seconds"),
+    ("Rankings", r"inference", BENCH, "latency_ms.p50, .p95"),
+    ("Resources", r"peak memory training, MiB", TIMING, "seeds[].peak_memory_mib, the largest"),
+    ("Resources", r"training time", TIMING, "seeds[].train_seconds, the mean"),
+    ("Resources", r"tokens/s training", TIMING, "seeds[].tokens_per_second"),
+    ("Resources", r"trainable parameters", TRAIN, "trainable_parameters"),
+    ("Resources", r"peak memory inference, MiB", BENCH, "peak_memory_mib"),
+    ("Resources", r"load", BENCH, "load_seconds"),
+    ("Cost", r"tokens", TRAIN, "tokens_seen"),
+    ("Cost", r"reference tokens", TRAIN, "reference_tokens"),
+    ("Cost", r"6PT, TFLOP", f"{TRAIN}, {BENCH}", "6 x parameters x tokens_seen"),
+    ("Cost", r"with LoRA, TFLOP", f"{TRAIN}, {BENCH}", "(4 x frozen + 6 x trainable) x tokens_seen"),
+    ("Cost", r"GFLOP/s", f"{TRAIN}, {TIMING}, {BENCH}", "with LoRA x seeds[].tokens_per_second / tokens_seen"),
+    ("Cost", r"measured peak, GFLOP/s", BENCH, "matmul_gflops"),
+    ("Cost", r"share of peak", f"{TRAIN}, {TIMING}, {BENCH}", "GFLOP/s / matmul_gflops"),
+    ("Data", r"train|validation|test", DATA, "prepared.<kind>.<split>, axes.<split>.<axis>"),
+    ("Data", r"rows", DATA, "flaws, by_topic, raw.<file>.rows"),
+    ("By task", r".* \(n=\d+\)", f"{SUMMARY}, {ROWS}", "by_task.<task>.exact, .contains; rows: contains by wording"),
+    ("By preference axis", r".* \(n=\d+\)", SUMMARY, "by_axis.<axis>.sum, .token"),
+    ("The seed report, audited", r"time measured here", TIMING, "seeds[].train_seconds, the mean"),
+    ("The seed report, audited", r"efficiency measured here", TIMING, "as under Training"),
+    ("The seed report, audited", r"parameters", BENCH, "parameters"),
+    ("The seed report, audited", r"prompt tokens", BENCH, "prompt_tokens"),
+    ("The seed report, audited", r"GFLOP a pass", BENCH, "forward_gflop"),
+    ("The seed report, audited", r"inferences/s", BENCH, "inferences_per_second"),
+    ("The seed report, audited", r"peak GFLOP/s", BENCH, "matmul_gflops"),
+    ("The seed report, audited", r"share of peak", BENCH, "share_of_peak"),
+    (
+        "The seed report, audited",
+        r"time claimed|time behind.*|floor.*|claim is|arithmetic.*",
+        AUDIT,
+        "CLAIMS, RTX_3060",
+    ),
+)
+
+
+def column_source(headings: Sequence[str], column: str) -> str:
+    """`file: key` of a column under the nearest of ``headings`` that knows it, or nothing for a column of names."""
+    for heading in headings:
+        for known, pattern, file, key in COLUMNS:
+            if known == heading and re.fullmatch(pattern, column):
+                return f"{file}: {key}"
+    return ""
+
+
+def columns_table() -> str:
+    """Every mapping, for the page's last section; patterns are printed as they read."""
+    rows = [
+        [section or "the opening", shown(pattern), f"`{file}`", f"`{key}`"] for section, pattern, file, key in COLUMNS
+    ]
+    return table(["section", "column", "file", "key"], rows, left=4)
+
+
+def shown(pattern: str) -> str:
+    """A pattern as words: alternatives with commas, placeholders as an ellipsis."""
+    return re.sub(r"\.\*|\\d\+?", "…", pattern).replace("|", ", ").replace("\\", "")
+
+
+def hashes_table(files: Sequence[Path]) -> str:
+    """Raises PipelineError naming a file that is not there."""
+    rows = [[f"`{file.as_posix()}`", f"`{md5(file)}`"] for file in files]
+    return table(["read", "md5, as in dvc.lock"], rows, left=2)
+
+
+def md5(path: Path) -> str:
+    """DVC's hash of a file or a folder (https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#dvclock-file).
+
+    A folder's is that of the JSON list of its files with their hashes, and ends in `.dir`.
+    """
+    if path.is_file():
+        return _md5(path.read_bytes())
+    if not path.is_dir():
+        raise PipelineError(f"{path} is missing: run `dvc repro` to make it, or `dvc pull` to fetch it")
+    entries = [
+        {"md5": _md5(file.read_bytes()), "relpath": file.relative_to(path).as_posix()}
+        for file in path.rglob("*")
+        if file.is_file()
+    ]
+    entries.sort(key=itemgetter("relpath"))
+    return _md5(json.dumps(entries, sort_keys=True).encode("utf-8")) + ".dir"
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
