@@ -1,0 +1,138 @@
+"""Model cards in the form of the Hugging Face hub, one a model, with the figures of metrics/methods.json.
+
+The header's keys are the hub's (https://huggingface.co/docs/hub/model-cards#model-card-metadata); `base_model` names a
+hub repository, so that a base trained or kept on this disk has none.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+from ruamel.yaml import YAML
+
+from stages import paths
+from stages.files import Row
+from stages.params import HubBase, LocalBase, Params, PretrainBase, SftMethod
+from stages.reporting.inputs import Training
+from stages.reporting.tables import integer, number_interval, percent_interval, significant, table
+
+SHARES = {
+    "behaviour_rate": "answers without a planted flaw",
+    "knowledge_retention": "of the facts that `sft` contains, kept",
+    "containment": "answers that contain the fact",
+    "exact_match": "answers equal to a reference, folded",
+    "mcq_accuracy": "multiple choice",
+    "preference_accuracy_sum": "preferred answer the more probable, by the sum",
+    "preference_accuracy_token": "preferred answer the more probable, per token",
+    "natural_stop_rate": "answers that end by themselves",
+}
+NUMBERS = {"chrf": "chrF++, 0 to 100", "bits_per_character": "bits per character of the reference, lower is better"}
+
+
+def header(model: str, params: Params) -> str:
+    """The YAML between the dashes."""
+    base = params.active.base
+    method = None if model == "base" else params.train[model].method
+    own = "other" if isinstance(base, LocalBase) else "apache-2.0"
+    fields: Row = {"language": ["ar"], "license": own, "pipeline_tag": "text-generation"}
+    if method is not None:
+        fields["library_name"] = "peft"
+        if isinstance(base, HubBase):
+            fields |= {"base_model": base.id, "base_model_relation": "adapter"}
+    elif not isinstance(base, HubBase):
+        fields["library_name"] = "transformers"
+    fields["tags"] = ["arabic", *(["lora", method] if method is not None else ["base"])]
+    text = io.StringIO()
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.dump(fields, text)
+    return f"---\n{text.getvalue()}---"
+
+
+def described_base(params: Params) -> str:
+    base = params.active.base
+    if isinstance(base, HubBase):
+        return f"[{base.id}](https://huggingface.co/{base.id}/tree/{base.revision}) at commit `{base.revision}`"
+    if isinstance(base, LocalBase):
+        return f"a model on the disk of whoever trained it, `{base.path}`"
+    assert isinstance(base, PretrainBase)
+    return (
+        "the small Arabic base of this project (Qwen3 architecture, "
+        f"{base.layers} layers of width {base.hidden}, {base.vocabulary:,} tokens), trained from scratch on its corpus"
+    )
+
+
+def training_lines(model: str, params: Params, training: Training) -> str:
+    method, budget = params.train[model], params.active.train[model]
+    settings = {
+        "method": method.method.upper(),
+        "start": f"`{method.init}`",
+        "data": f"`data/prepared/{method.data}/train.jsonl`",
+        "beta": "none" if isinstance(method, SftMethod) else f"{method.beta:g}",
+        "learning rate": f"{budget.learning_rate:g}",
+        "steps x rows": f"{budget.steps} x {budget.rows_per_step}",
+        "LoRA rank, alpha": f"{params.lora.rank}, {params.lora.alpha}",
+        "trainable parameters": integer(training.trainable_parameters),
+        "tokens seen": integer(training.tokens_seen),
+        "loss, first and final": f"{significant(training.loss_first)}, {significant(training.loss_final)}",
+        "seeds": ", ".join(map(str, params.active.seeds)),
+    }
+    return table(["setting", "value"], [[name, value] for name, value in settings.items()], left=2)
+
+
+def figures(row: Row) -> str:
+    rows = []
+    for name, meaning in SHARES.items():
+        rows.append([meaning, percent_interval(row[name], row.get(f"{name}_low"), row.get(f"{name}_high")), name])
+    for name, meaning in NUMBERS.items():
+        shown = number_interval(row[name], row.get(f"{name}_low"), row.get(f"{name}_high"), decimals=2)
+        rows.append([meaning, shown, name])
+    return table(["measured", "value", "key"], [[meaning, value, f"`{key}`"] for meaning, value, key in rows])
+
+
+def usage(model: str, params: Params) -> str:
+    base = params.active.base
+    source = base.id if isinstance(base, HubBase) else paths.BASE.as_posix()
+    revision = f', revision="{base.revision}"' if isinstance(base, HubBase) else ""
+    folder = paths.model(model).as_posix()
+    lines = ["from transformers import AutoModelForCausalLM, AutoTokenizer"]
+    if model != "base":
+        lines.append("from peft import PeftModel")
+    tokenizer = paths.BASE.as_posix() if model == "base" else folder
+    lines += [
+        "",
+        f'tokenizer = AutoTokenizer.from_pretrained("{tokenizer}")',
+        f'model = AutoModelForCausalLM.from_pretrained("{source}"{revision})',
+    ]
+    if model != "base":
+        lines.append(f'model = PeftModel.from_pretrained(model, "{folder}")')
+    return "```python\n" + "\n".join(lines) + "\n```"
+
+
+def card(model: str, params: Params, methods: Mapping[str, Row], training: Mapping[str, Training]) -> str:
+    """One card; the base has no training section."""
+    what = "The base" if model == "base" else f"A LoRA adapter, trained with {params.train[model].method.upper()},"
+    confidence = f"{params.evaluate.confidence * 100:g} %"
+    parts = [
+        header(model, params),
+        f"# arabic-qwen, `{model}` (profile `{params.profile}`)",
+        f"{what} of {described_base(params)}."
+        if model != "base"
+        else f"The start of every method compared here: {described_base(params)}.",
+        "## Use",
+        usage(model, params),
+    ]
+    if model != "base":
+        parts += ["## Training", training_lines(model, params, training[model])]
+    parts += [
+        "## Results",
+        f"From `{paths.METHODS_JSON}`, row `{model}`; in brackets {confidence} bootstrap intervals over prompts. "
+        "The questions are this project's own, and `metrics/report/report.md` compares all models on them.",
+        figures(methods[model]),
+        "## Limits",
+        "The figures hold for this base, this data and this budget. Answers can be wrong, and nothing here measured "
+        "human judgement. Text of the model is not to be taken for fact without checking."
+        + (" The base's licence is its owner's." if isinstance(params.active.base, LocalBase) else ""),
+    ]
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,91 @@
+"""What the trainings cost: tokens, arithmetic, the share of this machine's measured peak, and energy where readable.
+
+Arithmetic by the usual convention: 2 operations per parameter and token forward and 4 backward, 6PT in all (Kaplan et
+al. 2020, https://arxiv.org/abs/2001.08361, section 2.1). LoRA leaves most weights frozen: those need the gradient of
+what they read but none of their own, 2 of the 4 backward operations, so that a frozen weight costs 4 and a trained 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages import paths
+from stages.files import Row
+from stages.reporting.inputs import Bench, Training, need
+from stages.reporting.tables import integer, significant, table
+
+POWERCAP = Path("/sys/class/powercap")  # where Linux shows the energy counters of the processor (RAPL)
+DENSE, FROZEN = 6, 4  # operations per parameter and trained token
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """One training's operations, mean over seeds where speed is concerned; ``share`` is of the measured peak."""
+
+    dense_flop: float
+    lora_flop: float
+    gflops: float
+    share: float
+
+
+def arithmetic(training: Training, bench: Bench) -> Arithmetic:
+    """``bench`` gives the parameters, adapter included, and the machine's peak in the model's dtype."""
+    trained = training.trainable_parameters
+    frozen = bench.parameters - trained
+    per_token = FROZEN * frozen + DENSE * trained
+    speed = sum(training.tokens_per_second) / len(training.tokens_per_second)
+    gflops = per_token * speed / 1e9
+    return Arithmetic(
+        dense_flop=float(DENSE * bench.parameters * training.tokens_seen),
+        lora_flop=float(per_token * training.tokens_seen),
+        gflops=gflops,
+        share=gflops / bench.matmul_gflops,
+    )
+
+
+def energy_note(powercap: Path = POWERCAP) -> str:
+    """Whether this machine shows what its processor uses; a counter that only root may read is not readable."""
+    for counter in sorted(powercap.glob("*/energy_uj")):
+        try:
+            counter.read_text(encoding="ascii")
+        except OSError:
+            continue
+        return (
+            f"Energy: `{counter}` is readable on the machine that wrote this report, but no stage records it yet: the "
+            "counter sums over every process, and a training alone on the machine is needed to read it."
+        )
+    return f"Energy: unreadable. `{powercap}` shows no counter (`energy_uj`) that this user may read."
+
+
+def cost(training: Mapping[str, Training], benches: Mapping[str, Bench], summaries: Mapping[str, Row]) -> str:
+    """``summaries`` are metrics/train/<model>/summary.json, for the reference's tokens."""
+    rows = []
+    for model, one in training.items():
+        found = arithmetic(one, benches[model])
+        rows.append(
+            [
+                model,
+                integer(one.tokens_seen),
+                integer(need(summaries[model], paths.train_metrics(model) / "summary.json", "reference_tokens")),
+                significant(found.dense_flop / 1e12),
+                significant(found.lora_flop / 1e12),
+                significant(found.gflops),
+                significant(benches[model].matmul_gflops),
+                f"{found.share * 100:.1f} %",
+            ]
+        )
+    header = ["model", "tokens", "reference tokens", "6PT, TFLOP", "with LoRA, TFLOP", "GFLOP/s"]
+    return "\n\n".join(
+        [
+            table([*header, "measured peak, GFLOP/s", "share of peak"], rows),
+            f"6PT is {DENSE} x parameters x tokens, the convention for training every weight: 2 operations forward and "
+            f"4 backward. A LoRA training needs no gradient of the frozen weights, {FROZEN} operations instead of "
+            f"{DENSE}; *GFLOP/s* and *share of peak* count those. Both conventions send every token through every "
+            "weight: the vocabulary is projected here at trained positions only, so that the true work, and the true "
+            "share, is smaller. Attention over earlier tokens, the optimizer and the reference's passes are left out. "
+            "The peak is a matrix product of the machine that timed the model. Tokens are those of the first seed.",
+            energy_note(),
+        ]
+    )
