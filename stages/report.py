@@ -2,7 +2,8 @@
 
 Reads metrics/methods.json, metrics/eval/, metrics/train/, metrics/timing/, metrics/bench/, metrics/data.json and
 data/prepared/generation.jsonl (the questions behind the answers shown).
-Writes metrics/report/report.md and metrics/report/plots/*.png.
+Writes metrics/report/report.md, metrics/report/report.html (the same text, with every answer to search in),
+metrics/report/plots/*.png and metrics/report/cards/<model>.md.
 
 Every figure comes from those files; the sentences at the top follow from them by the rules printed below them. The
 constants of the audit, with their sources, stand in stages/reporting/audit.py.
@@ -10,6 +11,7 @@ constants of the audit, with their sources, stand in stages/reporting/audit.py.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,21 +19,20 @@ from stages import paths
 from stages.errors import run_stage
 from stages.files import Row, read_jsonl, replaced_folder, write_text
 from stages.params import Params, SftMethod, load_params
-from stages.reporting import inputs, sections
+from stages.reporting import inputs, page, plot_data, provenance, sections
 from stages.reporting.answers import answers_section
 from stages.reporting.audit import audit
+from stages.reporting.cards import card
+from stages.reporting.cost import cost
+from stages.reporting.figures import FIGURES
 from stages.reporting.inputs import Bench, ReferencePass, Training
 from stages.reporting.monitors import Watched, monitors, read_watched
 from stages.reporting.opening import opening
-from stages.reporting.plots import drawings
+from stages.reporting.page.explorer import explorer
+from stages.reporting.plots import Material, drawings
 from stages.reporting.scores import Scores, read_scores
 
-SEED_PLOTS = {
-    "Training time": "training_time.png",
-    "Final loss": "final_loss.png",
-    "Efficiency": "efficiency.png",
-    "Inference throughput": "inference_throughput.png",
-}
+SEED_PLOTS = ("training_time.png", "final_loss.png", "efficiency.png", "inference_throughput.png")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Measured:
 
     methods: dict[str, Row]
     summaries: dict[str, Row]
+    trained: dict[str, Row]
     scores: dict[str, Scores]
     training: dict[str, Training]
     curves: dict[str, list[tuple[int, float]]]
@@ -57,6 +59,7 @@ def read_measured(params: Params) -> Measured:
         methods=inputs.read_methods(params.models),
         summaries={model: inputs.eval_summary(model)[1] for model in params.models},
         scores=read_scores(params.models),
+        trained={model: inputs.train_summary(model)[1] for model in trained},
         training={model: inputs.read_training(model) for model in trained},
         curves={model: inputs.loss_curve(model) for model in trained},
         watched=read_watched(params),
@@ -67,8 +70,14 @@ def read_measured(params: Params) -> Measured:
     )
 
 
-def picture(title: str, name: str) -> str:
-    return f"![{title}](plots/{name})"
+def picture(name: str, drawn: Collection[str]) -> str:
+    """A plot by its file name, or nothing where there was nothing to draw."""
+    return f"![{FIGURES[name].title}](plots/{name})" if name in drawn else ""
+
+
+def shown_section(heading: str, name: str, drawn: Collection[str], *files: str) -> list[str]:
+    """A heading, its source and one plot, or nothing at all."""
+    return [heading, source(*files), picture(name, drawn)] if name in drawn else []
 
 
 def source(*files: str) -> str:
@@ -101,11 +110,11 @@ def not_measured(params: Params, found: Measured) -> str:
     )
 
 
-def compose(params: Params, found: Measured) -> str:
-    """The whole page."""
+def compose(params: Params, found: Measured, drawn: Collection[str]) -> str:
+    """The whole text; ``drawn`` names the plots that there are."""
     methods = {model: params.train[model] for model in found.training}
     betas = {model: None if isinstance(method, SftMethod) else method.beta for model, method in methods.items()}
-    seed_plots = "\n\n".join(picture(title, name) for title, name in SEED_PLOTS.items() if found.training)
+    seed_plots = "\n\n".join(picture(name, drawn) for name in SEED_PLOTS)
     confidence = f"{params.evaluate.confidence * 100:g} %"
     parts = [
         f"# Five ways to teach Arabic, compared (profile `{params.profile}`)",
@@ -115,8 +124,11 @@ def compose(params: Params, found: Measured) -> str:
         f"In brackets: {confidence} bootstrap intervals over prompts. *Behaviour rate* is the share of answers without "
         "a planted flaw, *knowledge retention* the share of sft's contained facts that is kept.",
         sections.headline(found.methods),
-        picture("Quality with intervals", "quality.png"),
+        picture("quality.png", drawn),
         sections.further(found.methods),
+        *shown_section("### Quality against training cost", "cost_quality.png", drawn, str(paths.METHODS_JSON), TIMING),
+        *shown_section("### Accuracy by position", "positions.png", drawn, ROWS),
+        *shown_section("### Robustness over learning rate and beta", "robustness.png", drawn, str(paths.SWEEP)),
         "### Seed by seed",
         source(EVAL),
         sections.seeds(params, found.summaries),
@@ -137,8 +149,11 @@ def compose(params: Params, found: Measured) -> str:
         source(ROWS, TIMING, BENCH),
         sections.rankings(params, found.scores, found.training, found.benches),
         "## Resources",
-        source(TIMING, BENCH),
+        source(TRAIN, TIMING, BENCH),
         sections.resources(params, found.training, found.benches),
+        "## Cost",
+        source(TRAIN, TIMING, BENCH),
+        cost(found.training, found.benches, found.trained) if found.training else "",
         "## Data",
         source(str(paths.DATA_METRICS)),
         sections.data_overview(found.data),
@@ -147,7 +162,8 @@ def compose(params: Params, found: Measured) -> str:
         seed_plots,
         "### Learning curves",
         source("metrics/train/<model>/loss.tsv"),
-        picture("Learning curves of the first seed", "learning_curves.png") if found.training else "",
+        picture("learning_curves.png", drawn),
+        *shown_section("### Margins and displacement", "margins.png", drawn, "metrics/train/<model>/plots/metrics"),
         "## Answers side by side",
         source(str(paths.GENERATION), ROWS),
         answers_section(found.scores, found.prompts),
@@ -161,6 +177,7 @@ def compose(params: Params, found: Measured) -> str:
         "## By preference axis",
         source(EVAL),
         "Share of pairs whose preferred answer is the more probable, by its sum / by its mean per token, in percent.",
+        picture("preference_axes.png", drawn),
         sections.by_group(found.summaries, "by_axis", ("sum", "token")),
         "## The seed report, audited",
         source("stages/reporting/audit.py", TRAIN, TIMING, BENCH),
@@ -171,25 +188,59 @@ def compose(params: Params, found: Measured) -> str:
         "Each section names its files under its heading. `dvc repro report` makes this page again from them, and "
         "`dvc dag` shows what made the files. Quality is the same on every run; timings belong to the machine named "
         "under Resources.",
+        "### Files",
+        "The hash is that of what was read, computed as DVC does: `grep <hash> dvc.lock` finds the stage that wrote "
+        "it. `dvc.lock` itself is not read, since DVC rewrites it after every stage while this one waits for its turn.",
+        provenance.hashes_table(read_files(params)),
+        "### Columns",
+        provenance.columns_table(),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def draw_all(folder: Path, params: Params, found: Measured) -> None:
-    losses = {model: params.train[model].method for model in found.training}
-    plots = drawings(params.models, found.methods, found.training, found.benches, found.curves, losses)
-    for name, draw in plots.items():
-        draw(folder / name)
+def read_files(params: Params) -> list[Path]:
+    """What the report is made of, as dvc.yaml names it."""
+    trained = params.models[1:]
+    return [
+        paths.METHODS_JSON,
+        paths.DATA_METRICS,
+        paths.GENERATION,
+        *(paths.eval_metrics(model) for model in params.models),
+        *(paths.train_metrics(model) for model in trained),
+        *(paths.timing(model) for model in ("reference", *trained)),
+        *(paths.bench(model) for model in params.models),
+        *([paths.SWEEP] if paths.SWEEP.exists() else []),
+    ]
+
+
+def material(params: Params, found: Measured) -> Material:
+    return Material(
+        params=params,
+        methods=found.methods,
+        summaries=found.summaries,
+        training=found.training,
+        benches=found.benches,
+        references=found.references,
+        curves=found.curves,
+        margins=plot_data.margin_curves(found.training),
+        positions=plot_data.accuracy_by_position(params.models),
+        sweep=plot_data.sweep_grid(plot_data.read_sweep()),
+    )
 
 
 def main() -> None:
     params = load_params()
     found = read_measured(params)
-    page = compose(params, found)
+    plots = drawings(material(params, found))
+    text = compose(params, found, plots)
     with replaced_folder(paths.REPORT) as folder:
-        draw_all(folder / "plots", params, found)
-        write_text(folder / "report.md", page)
-    print(f"report: {paths.REPORT / 'report.md'} and {len(list((paths.REPORT / 'plots').iterdir()))} plots")
+        for name, draw in plots.items():
+            draw(folder / "plots" / name)
+        write_text(folder / "report.md", text)
+        write_text(folder / "report.html", page.build(text, folder / "plots", explorer(found.scores, found.prompts)))
+        for model in params.models:
+            write_text(folder / "cards" / f"{model}.md", card(model, params, found.methods, found.training))
+    print(f"report: {paths.REPORT}/report.md, report.html, {len(plots)} plots and {len(params.models)} model cards")
 
 
 if __name__ == "__main__":

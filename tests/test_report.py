@@ -16,6 +16,8 @@ from stages.reporting import audit
 
 PLOTS = {
     "quality.png",
+    "cost_quality.png",
+    "preference_axes.png",
     "training_time.png",
     "final_loss.png",
     "efficiency.png",
