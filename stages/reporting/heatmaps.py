@@ -58,8 +58,8 @@ def robustness(path: Path, grids: Mapping[str, Mapping[Cell, Mapping[str, float]
                 values = [[cells.get((rate, beta), {}).get(metric) for beta in betas] for rate in rates]
                 columns = ["no beta" if beta is None else f"{beta:g}" for beta in betas]
                 image = heat(axes, values, [f"{rate:g}" for rate in rates], columns)
-                axes.set_title(f"{method}: {metric.replace('_', ' ')}, %", loc="left", fontsize=9)
-                axes.set_ylabel("learning rate" if place == 0 else "")
+                axes.set_title("" if line else method, loc="left")
+                axes.set_ylabel("" if place else f"{metric.replace('_', ' ')}, %\nlearning rate")
                 axes.set_xlabel("beta" if line else "")
         figure.colorbar(image, ax=flat, label="share, mean over seeds (above 1 as 1)", shrink=0.8)
         save(figure, path)

@@ -215,6 +215,10 @@ def margins(
             axes.plot(*zip(*of[REJECTED], strict=True), color=palette[name], linestyle="--", label="rejected")
             axes.set_title(f"{name}: moved, nats per token", loc="left")
             axes.legend(fontsize=8)
+        moved = [value for of in curves.values() for name in (CHOSEN, REJECTED) for _, value in of[name]]
+        room = 0.05 * (max(moved) - min(moved)) or 1.0
+        for axes in flat:
+            axes.set_ylim(min(moved) - room, max(moved) + room)  # one scale: who moved further is seen at once
         for axes in (together, *flat):
             axes.axhline(0, color="black", linewidth=0.6)
             axes.set_xlabel("step")
