@@ -122,6 +122,28 @@ def test_a_reader_without_eyes_finds_the_way(read: Reader) -> None:
     assert all(one.get("scope") in ("col", "row") for one in read.named("th") if one.get("class") == "number")
 
 
+def luminance(colour: str) -> float:
+    """Of `#rrggbb`, as WCAG 2.2 defines it."""
+    shares = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_text_stands_out_in_light_and_dark() -> None:
+    """WCAG AA asks for 4.5 to 1; the toggle's dark theme is the system's."""
+    style = page.asset("page.css").split("@media print")[0]
+    themes = [
+        dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block)) for block in re.findall(r":root[^{]*\{([^}]*)\}", style)
+    ]
+    light, dark, toggled = themes
+    assert dark == toggled
+    for theme in (light, dark):
+        for ink in ("ink", "soft", "link", "right", "wrong"):
+            for ground in ("paper", "band"):
+                low, high = sorted((luminance(theme[ink]), luminance(theme[ground])))
+                assert (high + 0.05) / (low + 0.05) >= 4.5, (ink, ground)
+
+
 def test_arabic_is_marked_right_to_left(root: Path, read: Reader) -> None:
     marked = [one for _, one in read.elements if one.get("lang") == "ar"]
     assert len(marked) >= 2 * (len(MODELS) + 2)

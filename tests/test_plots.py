@@ -70,6 +70,20 @@ def test_every_figure_is_drawn_and_shown_where_it_was_measured(root: Path) -> No
     assert "`metrics/sweep.json`" in Path("metrics/report/report.md").read_text(encoding="utf-8")
 
 
+def test_what_was_not_measured_is_not_drawn(root: Path) -> None:
+    """Small profiles score no pair; the report then has no picture of axes, and no empty one."""
+    for model in MODELS:
+        path = root / f"metrics/eval/{model}/summary.json"
+        write(path, json.loads(path.read_text(encoding="utf-8")) | {"by_axis": {}})
+    (root / "metrics/sweep.json").unlink()
+    compare.main()
+    report.main()
+    drawn = {path.name for path in Path("metrics/report/plots").iterdir()}
+    assert drawn == set(FIGURES) - {"preference_axes.png", "robustness.png"}
+    text = Path("metrics/report/report.md").read_text(encoding="utf-8")
+    assert "preference_axes.png" not in text and "Robustness" not in text
+
+
 def test_a_curve_is_read_or_missing_or_broken(root: Path) -> None:
     assert plot_data.train_curve("dpo", plot_data.MARGIN)[:2] == [(1, 0.1), (2, 0.2)]
     assert plot_data.train_curve("sft", plot_data.MARGIN) == []

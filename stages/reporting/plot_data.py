@@ -47,9 +47,10 @@ def accuracy_by_position(models: Iterable[str]) -> dict[str, dict[int, float]]:
     found: dict[str, dict[int, float]] = {}
     for model in models:
         right: dict[int, list[float]] = defaultdict(list)
-        for row in read_jsonl(paths.eval_metrics(model) / "rows.jsonl"):
+        path = paths.eval_metrics(model) / "rows.jsonl"
+        for row in read_jsonl(path):
             if row["kind"] == "mcq":
-                right[int(row["answer"])].append(float(row["correct"]))
+                right[int(need(row, path, "answer"))].append(float(need(row, path, "correct")))
         if right:
             found[model] = {position: fmean(right[position]) for position in sorted(right)}
     return found

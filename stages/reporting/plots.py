@@ -257,11 +257,13 @@ def drawings(found: Material) -> dict[str, Draw]:
     drawn: dict[str, Draw] = {
         "quality.png": lambda path: quality(path, found.methods, palette, signs),
         "inference_throughput.png": lambda path: inference_throughput(path, found.benches, palette),
-        "preference_axes.png": lambda path: preference_axes(path, found.summaries),
     }
+    if any(summary["by_axis"] for summary in found.summaries.values()):
+        drawn["preference_axes.png"] = lambda path: preference_axes(path, found.summaries)
+    if found.training and any(row["exact_match"] is not None for row in found.methods.values()):
+        drawn["cost_quality.png"] = lambda path: cost_quality(path, found, palette, signs)
     if found.training:
         drawn |= {
-            "cost_quality.png": lambda path: cost_quality(path, found, palette, signs),
             "training_time.png": lambda path: training_time(path, found.training, palette),
             "final_loss.png": lambda path: final_loss(path, found.training, losses, palette),
             "efficiency.png": lambda path: efficiency(path, found.training, palette),
