@@ -150,7 +150,7 @@ def test_arabic_is_marked_right_to_left(root: Path, read: Reader) -> None:
     assert all(one.get("dir") == "rtl" for one in marked)
     sample = "# T\n\nThe words «نعم (لا)» and 12 and كتاب stand here.\n"
     body = render(sample, root).sections[0][2]
-    assert '«<bdi dir="rtl" lang="ar">نعم (لا</bdi>)»' in body or '<bdi dir="rtl" lang="ar">نعم (لا)</bdi>' in body
+    assert '«<bdi dir="rtl" lang="ar">نعم (لا)</bdi>»' in body
     assert '<bdi dir="rtl" lang="ar">كتاب</bdi>' in body and "12" not in "".join(re.findall(r"<bdi.*?</bdi>", body))
 
 

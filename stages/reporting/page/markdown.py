@@ -153,11 +153,22 @@ def isolated(token: Token) -> list[Token]:
     pieces, end = [], 0
     for match in ARABIC_RUN.finditer(token.content):
         pieces.append(Token("text", "", 0, content=token.content[end : match.start()]))
+        end = match.end() + closing(match.group(), token.content[match.end() :])
         pieces.append(Token("html_inline", "", 0, content='<bdi dir="rtl" lang="ar">'))
-        pieces.append(Token("text", "", 0, content=match.group()))
+        pieces.append(Token("text", "", 0, content=token.content[match.start() : end]))
         pieces.append(Token("html_inline", "", 0, content="</bdi>"))
-        end = match.end()
     return [*pieces, Token("text", "", 0, content=token.content[end:])]
+
+
+def closing(run: str, rest: str) -> int:
+    """How many brackets that the run opened stand closed right behind it: they turn with their opening halves."""
+    count = 0
+    for bracket in rest:
+        opening = {")": "(", "»": "«"}.get(bracket)
+        if opening is None or run.count(opening) <= run.count(bracket) + rest[:count].count(bracket):
+            break
+        count += 1
+    return count
 
 
 def sources(headings: Sequence[str], columns: Sequence[str]) -> str:
