@@ -127,14 +127,21 @@ def load_base(profile: Profile) -> PreTrainedModel:
 
 def load_model(profile: Profile, name: str, seed: int) -> PreTrainedModel:
     """The base (for ``name == "base"``), or the base with one trained adapter, ready for scoring."""
+    model = load_base(profile)
+    if name == "base":
+        model.train(False)
+        return model
+    adapter = paths.replica(name, seed, profile.seeds)
+    if not (adapter / "adapter_model.safetensors").exists():
+        raise PipelineError(f"{adapter} holds no adapter: run `dvc repro train@{name}`, or `dvc pull {adapter}`")
+    return with_adapter(model, adapter)
+
+
+def with_adapter(base: PreTrainedModel, adapter: Path) -> PreTrainedModel:
+    """The base with the adapter of a folder, ready for scoring."""
     from peft import PeftModel
 
-    model = load_base(profile)
-    if name != "base":
-        adapter = paths.replica(name, seed, profile.seeds)
-        if not (adapter / "adapter_model.safetensors").exists():
-            raise PipelineError(f"{adapter} holds no adapter: run `dvc repro train@{name}`, or `dvc pull {adapter}`")
-        model = PeftModel.from_pretrained(model, str(adapter))  # type: ignore[assignment]
+    model: PreTrainedModel = PeftModel.from_pretrained(base, str(adapter))  # type: ignore[assignment]
     model.train(False)
     return model
 

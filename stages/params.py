@@ -326,6 +326,25 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """Points of `python -m stages.sweep`, as factors of what is set; every model gets the same number of points."""
+
+    models: tuple[str, ...]
+    learning_rate_factors: tuple[float, ...]
+    beta_factors: tuple[float, ...]
+    learning_rate_factors_without_beta: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        factors = (*self.learning_rate_factors, *self.beta_factors, *self.learning_rate_factors_without_beta)
+        if min(factors, default=0) <= 0:
+            raise ValueError("every list of factors needs a number, and numbers above 0")
+        if len(self.learning_rate_factors) * len(self.beta_factors) != len(self.learning_rate_factors_without_beta):
+            raise ValueError(
+                "learning_rate_factors_without_beta must hold as many factors as there are pairs of the other two"
+            )
+
+
+@dataclass(frozen=True)
 class Params:
     profile: str
     method: str
@@ -334,6 +353,7 @@ class Params:
     lora: Lora
     train: dict[str, TrainMethod]
     evaluate: Evaluate
+    sweep: Sweep
     profiles: dict[str, Profile]
 
     def __post_init__(self) -> None:
@@ -343,6 +363,8 @@ class Params:
             raise ValueError("models must start with base and name only entries of train")
         if self.method not in self.models:
             raise ValueError(f"method {self.method!r} is not one of models: {', '.join(self.models)}")
+        if set(self.sweep.models) - set(self.train):
+            raise ValueError("sweep.models may name only entries of train")
         for name, profile in self.profiles.items():
             if set(profile.train) != set(self.train):
                 raise ValueError(f"profiles.{name}.train must have exactly the keys of train: {', '.join(self.train)}")

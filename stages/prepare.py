@@ -31,7 +31,6 @@ from stages.rows.raw import Raw, drop_duplicates, drop_record, read_file, read_f
 from stages.rows.screen import Tally, screen, text_key, texts_of
 from stages.rows.split import SPLITS, YEARS, Mentions, held_out, numbers_in, overlap, split_rows
 
-EQUAL_LENGTH = 0.1  # difference in words over the longer answer
 CORPUS_NUMBERS_PER_LENGTH = 1500  # integers drawn of each length, four to six digits; their neighbours come on top
 
 
@@ -140,7 +139,7 @@ def prepare_kinds(
 def describe(prepared: dict[str, list[Row]], raws: Iterable[Raw], dropped: list[Row], key_sides: dict[str, str]) -> Row:
     """The counts of metrics/data.json; corpus figures are added by the caller."""
     counts: Row = {name: len(rows) for name, rows in prepared.items() if "/" not in name}
-    equal = [row for row in prepared["pairs/test"] if equal_length(row)]
+    equal = [row for row in prepared["pairs/test"] if kinds.equal_length(row)]
     for kind in ("sft", "pairs", "unpaired"):
         counts[kind] = {split: len(prepared[f"{kind}/{split}"]) for split in SPLITS}
     words = {
@@ -162,12 +161,6 @@ def describe(prepared: dict[str, list[Row]], raws: Iterable[Raw], dropped: list[
         "dropped": dropped,
         "dropped_by_reason": dict(Counter(row["reason"].split(" data/")[0] for row in dropped)),
     }
-
-
-def equal_length(pair: Row) -> bool:
-    """Whether the answers of a pair differ by at most 10 % in words: the subset that shows a length bias."""
-    chosen, rejected = (len(pair[side][0]["content"].split()) for side in ("chosen", "rejected"))
-    return abs(chosen - rejected) <= EQUAL_LENGTH * max(chosen, rejected)
 
 
 def _quantiles(values: list[int]) -> Row:

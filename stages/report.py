@@ -224,7 +224,7 @@ def material(params: Params, found: Measured) -> Material:
         curves=found.curves,
         margins=plot_data.margin_curves(found.training),
         positions=plot_data.accuracy_by_position(params.models),
-        sweep=plot_data.sweep_grid(plot_data.read_sweep()),
+        sweep=plot_data.sweep_grid(plot_data.read_sweep(params.profile)),
     )
 
 

@@ -16,8 +16,10 @@ from ruamel.yaml import YAML
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from stages import paths
+from stages import contract, paths
 from stages.files import Row, write_json, write_jsonl
+from stages.rows.kinds import unpaired_rows
+from stages.rows.split import SPLITS
 
 ROOT = Path(__file__).resolve().parent.parent
 SENTENCES = [
@@ -218,3 +220,39 @@ def adapters(project: Path) -> str:
         config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
         get_peft_model(base, config).save_pretrained(paths.replica("dpo", seed, (11, 12)))
     return "dpo"
+
+
+@pytest.fixture
+def trainable(project: Path) -> Path:
+    """`project` with training rows, checked by the real contract stage."""
+    for split in SPLITS:
+        shared = {"topic": "numbers", "source": "test", "license": "Apache-2.0"}
+        numbers = range(
+            {"train": 10, "validation": 40, "test": 50}[split], {"train": 34, "validation": 44, "test": 54}[split]
+        )
+        sft = [
+            shared
+            | {
+                "id": f"n{n}",
+                "prompt": turn("user", f"اكتب العدد {n}."),
+                "completion": turn("assistant", f"العدد {n}."),
+                "flaw": None,
+            }
+            for n in numbers
+        ]
+        pairs = [
+            shared
+            | {
+                "id": f"p{n}",
+                "prompt": turn("user", f"اكتب العدد {n}."),
+                "chosen": turn("assistant", f"العدد {n}."),
+                "rejected": turn("assistant", f"لا أعرف، ربما العدد {n}."),
+                "axis": "hedging",
+            }
+            for n in numbers
+        ]
+        write_jsonl(paths.prepared_split("sft", split), sft)
+        write_jsonl(paths.prepared_split("pairs", split), pairs)
+        write_jsonl(paths.prepared_split("unpaired", split), unpaired_rows(pairs))
+    contract.main()
+    return project

@@ -11,52 +11,13 @@ import pytest
 from ruamel.yaml import YAML
 from transformers import TrainerCallback
 
-from stages import checkpoints, contract, paths, reference, train
+from stages import checkpoints, paths, reference, train
 from stages.errors import PipelineError
-from stages.files import read_json, read_jsonl, write_json, write_jsonl
+from stages.files import read_json, read_jsonl, write_json
 from stages.methods.order import MONITORED
 from stages.params import load_params
-from stages.rows.kinds import unpaired_rows
-from stages.rows.split import SPLITS
-from tests.conftest import turn
 
 MODELS = ("sft", "sft_more", "sft_chosen", "dpo", "kto", "ipo", "cpo")
-
-
-@pytest.fixture
-def trainable(project: Path) -> Path:
-    """`project` with training rows, checked by the real contract stage."""
-    for split in SPLITS:
-        shared = {"topic": "numbers", "source": "test", "license": "Apache-2.0"}
-        numbers = range(
-            {"train": 10, "validation": 40, "test": 50}[split], {"train": 34, "validation": 44, "test": 54}[split]
-        )
-        sft = [
-            shared
-            | {
-                "id": f"n{n}",
-                "prompt": turn("user", f"اكتب العدد {n}."),
-                "completion": turn("assistant", f"العدد {n}."),
-                "flaw": None,
-            }
-            for n in numbers
-        ]
-        pairs = [
-            shared
-            | {
-                "id": f"p{n}",
-                "prompt": turn("user", f"اكتب العدد {n}."),
-                "chosen": turn("assistant", f"العدد {n}."),
-                "rejected": turn("assistant", f"لا أعرف، ربما العدد {n}."),
-                "axis": "hedging",
-            }
-            for n in numbers
-        ]
-        write_jsonl(paths.prepared_split("sft", split), sft)
-        write_jsonl(paths.prepared_split("pairs", split), pairs)
-        write_jsonl(paths.prepared_split("unpaired", split), unpaired_rows(pairs))
-    contract.main()
-    return project
 
 
 def run_train(monkeypatch: pytest.MonkeyPatch, name: str) -> None:

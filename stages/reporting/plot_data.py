@@ -86,11 +86,12 @@ def frontier(points: Mapping[str, tuple[float, float]]) -> list[str]:
     return kept
 
 
-def read_sweep() -> list[Row]:
-    """The points of metrics/sweep.json, or none where no sweep has been run."""
+def read_sweep(profile: str) -> list[Row]:
+    """The points of metrics/sweep.json, or none where no sweep of this profile has been run."""
     if not paths.SWEEP.exists():
         return []
-    return list(need(read_object(paths.SWEEP), paths.SWEEP, "points"))
+    sweep = read_object(paths.SWEEP)
+    return list(need(sweep, paths.SWEEP, "points")) if need(sweep, paths.SWEEP, "profile") == profile else []
 
 
 Cell = tuple[float, float | None]  # learning rate and beta, which SFT has not

@@ -13,6 +13,7 @@ from stages.rows.raw import Raw
 from stages.rows.split import unit_interval
 
 SHORT_ANSWER = "أجب بكلمة أو عبارة فقط."
+EQUAL_LENGTH = 0.1  # difference in words over the longer answer
 # How often each axis is chosen where it applies: the two flaws that the SFT rows carry come first.
 AXIS_WEIGHTS = {
     "hedging": 0.35,
@@ -94,6 +95,12 @@ def unpaired_rows(pairs: Sequence[Row], bad_share: float = 1.0, seed: int = 0) -
         random.Random(f"unpaired:{position}").shuffle(window)
         rows.extend(window)
     return rows
+
+
+def equal_length(pair: Row) -> bool:
+    """Whether the answers of a pair differ by at most 10 % in words: the subset that shows a length bias."""
+    chosen, rejected = (len(pair[side][0]["content"].split()) for side in ("chosen", "rejected"))
+    return abs(chosen - rejected) <= EQUAL_LENGTH * max(chosen, rejected)
 
 
 def singles(pair: Row, bad_share: float, seed: int) -> tuple[Row, Row | None]:

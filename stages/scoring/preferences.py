@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.files import Row
-from stages.prepare import equal_length
+from stages.rows.kinds import equal_length
 from stages.scoring.subject import Subject, wins
 from stages.tokens import encode
 
