@@ -7,7 +7,8 @@ safety, culture and dialect sets; `dropped.jsonl` with every dropped row, its fi
 `metrics/data.json` (counts) and `metrics/data.md` (the same to read).
 
 No entity, number or near-copy stands on both sides of the split. The corpus may speak of a held-out country in
-prose, never as a question; a held-out number stands in it nowhere. Nothing here knows a tokenizer.
+prose, never as a question (it asks what training rows ask); a held-out number stands in it nowhere. Nothing here
+knows a tokenizer.
 """
 
 from __future__ import annotations
@@ -96,8 +97,8 @@ def corpus_lines(
 ) -> tuple[list[str], int]:
     """The pretraining text, and how many documents were left out because they held a held-out number."""
     forbidden = {int(key.split(":")[1]) for key in held_out(key_sides, "number:")}
-    instructions = [raw.row for raw in train if raw.kind == "instructions"]
-    lines = list(documents(countries, corpus_numbers(forbidden, seed), instructions, seed))
+    instructions, exercises = ([raw.row for raw in train if raw.kind == kind] for kind in ("instructions", "skills"))
+    lines = list(documents(countries, corpus_numbers(forbidden, seed), instructions, seed, exercises))
     kept = [line for line in lines if not numbers_in(line) & forbidden]
     return kept, len(lines) - len(kept)
 

@@ -15,7 +15,7 @@ import pytest
 
 from stages import paths
 from stages.arabic.numbers import to_western_digits
-from stages.authoring.corpus import APPEARANCES, documents
+from stages.authoring.corpus import APPEARANCES, EXERCISE_COPIES, documents
 from stages.authoring.corpus_numbers import DATE_YEARS
 from stages.authoring.corpus_stories import agree, story
 from stages.files import Row, read_jsonl
@@ -179,6 +179,13 @@ def test_completions_stand_once_and_only_as_plain_prose() -> None:
     lines = list(documents([], [4567], rows, SEED))
     assert lines.count("البحر هادئ في الصباح.") == 1
     assert not [line for line in lines if "اكتب جملة" in line or "كيف حالك" in line or "قطع القطار" in line]
+
+
+def test_exercises_are_questions_with_their_answers_among_the_rest() -> None:
+    row = {"id": "e", "prompt": "ما عاصمة مصر؟", "completion": "عاصمة مصر هي القاهرة."}
+    lines = list(documents([], [4567], [], SEED, [row]))
+    assert lines.count("ما عاصمة مصر؟ عاصمة مصر هي القاهرة.") == EXERCISE_COPIES
+    assert [line for line in lines if "؟" in line] == ["ما عاصمة مصر؟ عاصمة مصر هي القاهرة."] * EXERCISE_COPIES
 
 
 def test_the_order_of_the_arguments_does_not_matter(countries: list[Row], instructions: list[Row]) -> None:

@@ -285,8 +285,21 @@ def test_no_held_out_number_stands_in_the_corpus_in_digits(corpus: str, held_out
     assert seen & numbers_of(held_out) == set()
 
 
-def test_the_corpus_asks_nothing(corpus: str) -> None:
-    assert [line for line in corpus.splitlines() if "؟" in line or "?" in line] == []
+def test_the_corpus_asks_only_what_trains(corpus: str, prepared: dict[str, list[Row]]) -> None:
+    asked = [line for line in corpus.splitlines() if "؟" in line or "?" in line]
+    assert asked
+    trained = {row["prompt"][0]["content"] for row in prepared["sft/train.jsonl"]}
+    held_out = {
+        row["prompt"][0]["content"] for split in ("validation", "test") for row in prepared[f"sft/{split}.jsonl"]
+    }
+    for line in set(asked):
+        assert beginnings(line, trained)
+        assert not beginnings(line, held_out)
+
+
+def beginnings(line: str, prompts: set[str]) -> set[str]:
+    """Those of the prompts with which the line begins."""
+    return {prompt for end in range(1, len(line) + 1) if (prompt := line[:end]) in prompts}
 
 
 def test_no_held_out_answer_of_a_person_is_read_in_the_corpus(prepared: dict[str, list[Row]], corpus: str) -> None:

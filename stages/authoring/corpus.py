@@ -25,6 +25,7 @@ from stages.files import Row
 NUMBER_BYTES = 900_000
 STORY_BYTES = 800_000
 CALENDAR_BYTES = 110_000
+EXERCISE_COPIES = 3
 YEARS = range(1800, 2101)
 
 PARAGRAPHS = 48  # of facts, for each country
@@ -86,8 +87,13 @@ class Country:
             self.relations["official"] = sentences.OFFICIAL
 
 
-def documents(countries: list[Row], numbers: list[int], instructions: list[Row], seed: int) -> Iterator[str]:
-    """Yield the corpus in random order; `numbers` are the integers from 1000 up that may appear, beside years."""
+def documents(
+    countries: list[Row], numbers: list[int], instructions: list[Row], seed: int, exercises: Sequence[Row] = ()
+) -> Iterator[str]:
+    """Yield the corpus in random order; `numbers` are the integers from 1000 up that may appear, beside years.
+
+    `exercises` are rows of which prompt and completion are read; which integers they hold is the caller's to decide.
+    """
     nations = [Country(row) for row in sorted(countries, key=lambda row: str(row["code"]))]
     writer = NumberWriter(random.Random(f"{seed}:numbers"), numbers)
     calendar, tales = random.Random(f"{seed}:calendar"), random.Random(f"{seed}:stories")
@@ -96,6 +102,7 @@ def documents(countries: list[Row], numbers: list[int], instructions: list[Row],
     lines += _fill(lambda: calendar_document(calendar), CALENDAR_BYTES)
     lines += _fill(lambda: story(tales), STORY_BYTES)
     lines += _completions(instructions, frozenset(numbers))
+    lines += [" ".join(f"{row['prompt']} {row['completion']}".split()) for row in exercises] * EXERCISE_COPIES
     random.Random(seed).shuffle(lines)
     yield from lines
 
