@@ -1,15 +1,21 @@
-"""Intervals and tests behind every number: prompts are resampled, seeds are averaged.
+"""Intervals and tests behind every number: prompts are resampled, and within each resample the seeds.
 
-Values come as a matrix (seeds, prompts). The prompts are the sample that a reader generalises from; the few seeds are
-repetitions of one training, so a prompt's value is its mean over seeds, and the spread over seeds is reported beside
-the interval. Every resampling uses the same constant seed: a rerun gives the same bytes, and two models scored on
-the same prompts meet the same resamples.
+Values come as a matrix (seeds, prompts). A resample draws prompts with replacement and, independently, as many seeds
+with replacement (the two-way bootstrap of crossed factors; Davison and Hinkley 1997, section 3.8, for its nested
+kin). Models are paired in both: they meet the same draws, and seed k of a method starts from seed k of SFT. A model
+without seeds (the base) is the same under every seed. Of few seeds the bootstrap shows too little of their variance,
+by the factor (seeds - 1) / seeds, a third of it missing for three: so the values of the seeds are printed beside the
+intervals. One seed gives an interval over prompts only.
+
+Every resampling uses the same constant seed: a rerun gives the same bytes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Any
 
@@ -19,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 RESAMPLING_SEED = 20_260
-_BLOCK_ELEMENTS = 4_000_000  # of resampling weights held at once: 32 MB
+_BLOCK_ELEMENTS = 4_000_000  # of counts in one matrix product: 32 MB
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ def bootstrap(values: ArrayLike, samples: int, confidence: float) -> Interval:
     ``samples`` resamples, ``confidence`` in 0..1. Raises ValueError for no prompt or a value that is not finite.
     """
     matrix = _matrix(values)
-    drawn = _resampled_means(matrix.mean(axis=0)[None], samples)[0]
+    drawn = _resampled_means(matrix[None], samples)[0]
     return Interval(float(matrix.mean()), *_limits(drawn, confidence), matrix.shape[1], _floats(matrix.mean(axis=1)))
 
 
@@ -65,7 +71,7 @@ def paired_difference(first: ArrayLike, second: ArrayLike, samples: int, confide
     that it is never 0 (Davison and Hinkley 1997, section 4.2). ``per_seed`` is empty unless both have as many seeds.
     """
     one, two = _pair(first, second)
-    drawn = _resampled_means((one.mean(axis=0) - two.mean(axis=0))[None], samples)[0]
+    drawn = _resampled_means(_changes(one, two)[None], samples)[0]
     drawn = drawn.round(12)  # thirds of three seeds cancel only up to rounding, and a tie must count as one
     share = (1 + min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))) / (samples + 1)
     per_seed = _floats(one.mean(axis=1) - two.mean(axis=1)) if len(one) == len(two) else ()
@@ -82,7 +88,7 @@ def bootstrap_ratio(numerator: ArrayLike, denominator: ArrayLike, samples: int, 
     upper, lower = _pair(numerator, denominator)
     if lower.mean() == 0:
         raise ValueError("a ratio to nothing: the denominator is 0 for every prompt")
-    over, under = _resampled_means(np.stack([upper.mean(axis=0), lower.mean(axis=0)]), samples)
+    over, under = _resampled_means(np.stack(_aligned(upper, lower)), samples)
     kept = under != 0
     below = lower.mean(axis=1) if len(upper) == len(lower) and lower.mean(axis=1).all() else lower.mean()
     return Interval(
@@ -115,6 +121,23 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def prompts_needed(first: ArrayLike, second: ArrayLike, confidence: float, power: float = 0.8) -> int | None:
+    """Prompts that would separate two models whose difference is the one observed, with probability ``power``.
+
+    n = ((z(confidence) + z(power)) sd / difference)^2 for a paired z-test, sd being that of the differences per
+    prompt, each averaged over seeds (for example Chow, Shao and Wang 2008, section 3.1). It takes the observed
+    difference for the true one, and more prompts do not make the spread over seeds smaller. None without a
+    difference.
+    """
+    one, two = _pair(first, second)
+    changes = _changes(one, two).mean(axis=0)
+    if abs(changes.mean()) < 1e-12 or len(changes) < 2:
+        return None
+    normal = NormalDist()
+    z = normal.inv_cdf((1 + confidence) / 2) + normal.inv_cdf(power)
+    return max(2, math.ceil((z * float(changes.std(ddof=1)) / float(changes.mean())) ** 2))
+
+
 def _matrix(values: ArrayLike) -> Floats:
     matrix = np.atleast_2d(np.asarray(values, dtype=np.float64))
     if matrix.ndim != 2 or not matrix.size:
@@ -131,20 +154,46 @@ def _pair(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
     return one, two
 
 
-def _resampled_means(columns: Floats, samples: int) -> Floats:
-    """Means of (k, prompts) over ``samples`` draws of prompts with replacement, as (k, samples).
+def _aligned(one: Floats, two: Floats) -> tuple[Floats, Floats]:
+    """Both with as many seeds: one seed stands for every seed; otherwise unlike numbers of seeds are averaged."""
+    if len(one) == len(two):
+        return one, two
+    if 1 in (len(one), len(two)):
+        shape = (max(len(one), len(two)), one.shape[1])
+        return np.broadcast_to(one, shape), np.broadcast_to(two, shape)
+    return one.mean(axis=0, keepdims=True), two.mean(axis=0, keepdims=True)
 
-    How often each prompt is drawn is multinomial; drawing those counts turns all means into one matrix product.
+
+def _changes(one: Floats, two: Floats) -> Floats:
+    """First minus second, (seeds, prompts)."""
+    first, second = _aligned(one, two)
+    return first - second
+
+
+def _resampled_means(layers: Floats, samples: int) -> Floats:
+    """Means of (k, seeds, prompts) over ``samples`` draws of prompts and of seeds, as (k, samples).
+
+    How often each prompt is drawn is multinomial; drawing those counts turns all means into matrix products.
     """
-    prompts = columns.shape[1]
+    seeds, prompts = layers.shape[1:]
+    blocks = _drawn_counts(prompts, samples, max(1, _BLOCK_ELEMENTS // prompts))
+    means: Floats = np.concatenate([layers @ counts.T / prompts for counts in blocks], axis=2)
+    if seeds == 1:
+        one: Floats = means[:, 0]
+        return one
+    generator = np.random.default_rng([RESAMPLING_SEED, seeds])
+    weights = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=samples).T / seeds
+    weighted: Floats = (means * weights).sum(axis=1)
+    return weighted
+
+
+@lru_cache(maxsize=8)
+def _drawn_counts(prompts: int, samples: int, block: int) -> tuple[Floats, ...]:
+    """How often each prompt is in each resample: matrices (``block`` samples, prompts), the same for every model."""
     generator = np.random.default_rng(RESAMPLING_SEED)
-    block = max(1, _BLOCK_ELEMENTS // prompts)
-    means = np.empty((len(columns), samples))
-    for start in range(0, samples, block):
-        size = min(block, samples - start)
-        counts = generator.multinomial(prompts, np.full(prompts, 1 / prompts), size=size)
-        means[:, start : start + size] = columns @ counts.T / prompts
-    return means
+    sizes = [min(block, samples - start) for start in range(0, samples, block)]
+    share = np.full(prompts, 1 / prompts)
+    return tuple(generator.multinomial(prompts, share, size=size).astype(np.float64) for size in sizes)
 
 
 def _limits(drawn: Floats, confidence: float) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from scipy.stats import bootstrap as scipy_bootstrap
 
 from stages import statistics
-from stages.statistics import bootstrap, bootstrap_ratio, holm, paired_difference, wilson
+from stages.statistics import bootstrap, bootstrap_ratio, holm, paired_difference, prompts_needed, wilson
 
 SAMPLES, CONFIDENCE = 20_000, 0.95
 # Two percentile estimates of 20,000 resamples differ by less than this share of the interval's width.
@@ -36,9 +36,9 @@ def test_mean_and_seeds(scores: np.ndarray) -> None:
 
 
 def test_interval_is_scipys(scores: np.ndarray) -> None:
-    found = bootstrap(scores, SAMPLES, CONFIDENCE)
+    found = bootstrap(scores[0], SAMPLES, CONFIDENCE)
     other = scipy_bootstrap(
-        (scores.mean(axis=0),),
+        (scores[0],),
         np.mean,
         n_resamples=SAMPLES,
         confidence_level=CONFIDENCE,
@@ -55,13 +55,23 @@ def test_interval_is_the_exact_one_of_all_resamples() -> None:
     assert (found.low, found.high) == pytest.approx(np.quantile(means, [0.1, 0.9]), abs=0.03)
 
 
-def test_interval_is_that_of_a_slow_loop(scores: np.ndarray) -> None:
+def test_interval_is_that_of_a_slow_loop_over_prompts_and_seeds(scores: np.ndarray) -> None:
+    scores = scores + np.array([[0.0], [0.03], [-0.04]])  # the spread of training, about as large as that over prompts
     draw = random.Random(4)
-    columns = [float(value) for value in scores.mean(axis=0)]
-    means = [sum(draw.choices(columns, k=80)) / 80 for _ in range(SAMPLES)]
+    table = scores.tolist()
+    means = []
+    for _ in range(SAMPLES):
+        prompts = draw.choices(range(80), k=80)
+        means.append(sum(table[seed][prompt] for seed in draw.choices(range(3), k=3) for prompt in prompts) / 240)
     found = bootstrap(scores, SAMPLES, CONFIDENCE)
     low, high = np.quantile(means, [0.025, 0.975])
     assert close((found.low, found.high), (float(low), float(high)))
+
+
+def test_seeds_that_disagree_widen_the_interval(scores: np.ndarray) -> None:
+    agreeing = bootstrap(np.repeat(scores.mean(axis=0, keepdims=True), 3, axis=0), 500, CONFIDENCE)
+    apart = bootstrap(scores + np.array([[0.0], [0.2], [-0.2]]), 500, CONFIDENCE)
+    assert apart.high - apart.low > 3 * (agreeing.high - agreeing.low)
 
 
 def test_the_same_numbers_every_time_and_in_blocks(scores: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +109,44 @@ def test_seeds_may_differ_in_number(scores: np.ndarray) -> None:
     assert found.per_seed == ()
 
 
+def test_what_has_one_seed_is_the_same_under_every_seed(scores: np.ndarray) -> None:
+    found = paired_difference(scores, scores[:1], 500, CONFIDENCE)
+    spelled_out = paired_difference(scores, scores[[0, 0, 0]], 500, CONFIDENCE)
+    assert (found.low, found.high) == (spelled_out.low, spelled_out.high)
+
+
+def test_the_prompts_needed_are_enough_and_not_far_too_many() -> None:
+    generator = np.random.default_rng(9)
+    first, second = generator.normal(0.5, 0.3, 300), generator.normal(0.45, 0.3, 300)
+    needed = prompts_needed(first, second, CONFIDENCE, power=0.8)
+    assert needed is not None
+    change, spread = (first - second).mean(), (first - second).std(ddof=1)
+    drawn = generator.normal(change, spread, size=(4000, needed))
+    z = np.abs(drawn.mean(axis=1)) / (drawn.std(axis=1, ddof=1) / np.sqrt(needed))
+    assert (z > 1.96).mean() == pytest.approx(0.8, abs=0.03)  # 4,000 trials: a standard error of 0.006
+    assert prompts_needed(first, first, CONFIDENCE) is None
+
+
+def test_a_planted_effect_is_found_as_often_as_the_power_says() -> None:
+    """The bootstrap itself, at the size that `prompts_needed` names for an effect of 0.1 with a spread of 0.4."""
+    size = 126  # ((1.960 + 0.842) * 0.4 / 0.1)^2
+    generator = np.random.default_rng(10)
+    found = 0
+    for _ in range(300):
+        change = generator.normal(0.1, 0.4, size)
+        found += not paired_difference(change, np.zeros(size), 400, CONFIDENCE).tie
+    assert found / 300 == pytest.approx(0.8, abs=0.07)  # three standard errors
+
+
+def test_mcnemar_and_the_bootstrap_agree_on_right_and_wrong() -> None:
+    """Two models on 400 questions: 40 that only the first answers, 20 that only the second answers."""
+    first = np.array([1] * 40 + [0] * 20 + [1] * 240 + [0] * 100, dtype=float)
+    second = np.array([0] * 40 + [1] * 20 + [1] * 240 + [0] * 100, dtype=float)
+    found = paired_difference(first, second, SAMPLES, CONFIDENCE)
+    exact = binomtest(20, 60).pvalue  # McNemar's exact test
+    assert found.p_value == pytest.approx(exact, abs=0.01)
+
+
 def test_a_model_ties_with_itself(scores: np.ndarray) -> None:
     found = paired_difference(scores, scores, 500, CONFIDENCE)
     assert found.tie
@@ -117,10 +165,11 @@ def test_p_values_are_about_uniform_without_a_difference() -> None:
 
 def test_a_ratio_is_of_sums_and_its_interval_is_scipys(scores: np.ndarray) -> None:
     sizes = np.random.default_rng(7).uniform(5, 50, size=(1, 80))
-    found = bootstrap_ratio(scores * sizes, sizes, SAMPLES, CONFIDENCE)
-    bits = (scores * sizes).mean(axis=0)
-    assert found.mean == pytest.approx(bits.sum() / sizes.sum())
-    assert found.per_seed == pytest.approx((scores * sizes).sum(axis=1) / sizes.sum())
+    three = bootstrap_ratio(scores * sizes, sizes, SAMPLES, CONFIDENCE)
+    assert three.mean == pytest.approx((scores * sizes).mean(axis=0).sum() / sizes.sum())
+    assert three.per_seed == pytest.approx((scores * sizes).sum(axis=1) / sizes.sum())
+    bits = scores[0] * sizes[0]
+    found = bootstrap_ratio(bits, sizes, SAMPLES, CONFIDENCE)
     other = scipy_bootstrap(
         (bits, sizes[0]),
         lambda over, under, axis: over.sum(axis=axis) / under.sum(axis=axis),
