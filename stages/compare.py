@@ -2,14 +2,16 @@
 
 Reads metrics/eval/<model>/{summary.json,rows.jsonl} for params.yaml: models, and metrics/train/<model>/summary.json.
 Writes metrics/methods.json ({model: {metric: number}}, flat and free of timings, so that the same scores are the same
-bytes) and metrics/methods.csv (model, metric, value, low, high), which plots and spreadsheets read.
+bytes), metrics/methods.csv (model, metric, value, low, high), which plots and spreadsheets read, and
+metrics/differences.json ({metric: {model: {other: difference}}} against base, SFT and the controls, with p-values
+adjusted for their number, and the prompts that would separate what is not separated).
 
 Beside the metrics of `evaluate` a row has
   knowledge_retention  containment divided by sft's on the same prompts (exactly 1 for sft; null when sft contains no
                        fact at all, as in the smoke profile, or when sft is not compared);
-  rank_behaviour,      places by behaviour_rate, containment and exact_match, best first; models whose difference to
-  rank_containment,    the best of their group has a bootstrap interval that contains 0 share its rank.
-  rank_exact_match
+  rank_behaviour,      places by behaviour_rate, containment and exact_match: one more than the number of models that
+  rank_containment,    are better, all pairs being compared and their p-values adjusted together (Holm), so that
+  rank_exact_match     models which nothing separates share a rank.
 A metric without a measurement is null; the base was not trained here and has no training figures.
 """
 
@@ -24,19 +26,35 @@ from stages import paths
 from stages.errors import PipelineError, run_stage
 from stages.files import Row, rounded, write_json, write_text
 from stages.params import Evaluate, load_params
-from stages.reporting.inputs import eval_summary, need, train_summary
-from stages.reporting.scores import REFERENCE, Scores, places, read_scores, retention
+from stages.reporting.inputs import controls, eval_summary, need, train_summary
+from stages.reporting.scores import FIELDS, REFERENCE, Scores, differences, places, read_scores, retention
 
-WITH_INTERVAL = ("exact_match", "containment", "knowledge_retention", "behaviour_rate", "chrf")
+SHOWN = ("exact_match", "containment", "knowledge_retention", "behaviour_rate", "chrf")
 HEADLINE = (
-    *WITH_INTERVAL,
+    *SHOWN,
+    "rouge_l",
     "mcq_accuracy",
+    "mcq_letters_rotated_accuracy",
     "preference_accuracy_sum",
     "preference_accuracy_token",
+    "preference_accuracy_sum_equal_length",
+    "preference_margin_nats",
+    "safe_choice_rate",
+    "over_refusal_rate",
+    "culture_accuracy",
+    "dialect_accuracy",
+    "flagged_share",
     "natural_stop_rate",
+    "repetition_rate",
     "arabic_script_ratio",
+    "arabic_indic_digit_share",
+    "arabic_punctuation_share",
+    "dialect_markers_per_100_words",
     "bits_per_character",
+    "bits_per_character_text",
     "answer_tokens",
+    "length_ratio",
+    "log_ratio_to_base_nats_per_token",
 )
 RANKS = {"rank_behaviour": "behaviour_rate", "rank_containment": "containment", "rank_exact_match": "exact_match"}
 TRAINING = (
@@ -93,13 +111,12 @@ def trained(model: str) -> Row:
     return {name: need(summary, path, name) for name in TRAINING}
 
 
-def compare(models: tuple[str, ...], settings: Evaluate) -> dict[str, Row]:
+def compare(scores: Mapping[str, Scores], settings: Evaluate) -> dict[str, Row]:
     """{model: {metric: {mean, low, high} or a plain number}} of everything that the two files hold."""
-    scores = read_scores(models)
     knowledge = retained(scores, settings)
     ranks = {name: places(scores, metric, settings) for name, metric in RANKS.items()}
     table: dict[str, Row] = {}
-    for model in models:
+    for model in scores:
         metrics = evaluated(model)
         check_agreement(model, metrics, scores[model])
         metrics["knowledge_retention"] = knowledge[model]
@@ -110,12 +127,13 @@ def compare(models: tuple[str, ...], settings: Evaluate) -> dict[str, Row]:
 
 
 def flat(row: Row) -> Row:
-    """One row of methods.json: ``name``, and ``name_low`` and ``name_high`` for the headline five."""
+    """One row of methods.json: ``name``, and for what has an interval ``name_low`` and ``name_high``."""
     result: Row = {}
     for name, value in row.items():
-        result[name] = value["mean"] if isinstance(value, dict) else value
-        if name in WITH_INTERVAL:
-            result |= {f"{name}_low": value["low"], f"{name}_high": value["high"]}
+        if isinstance(value, dict):
+            result |= {name: value["mean"], f"{name}_low": value["low"], f"{name}_high": value["high"]}
+        else:
+            result[name] = value
     return result
 
 
@@ -133,11 +151,15 @@ def long_csv(table: Mapping[str, Row]) -> str:
 
 def main() -> None:
     params = load_params()
-    table = compare(params.models, params.evaluate)
+    scores = read_scores(params.models)
+    table = compare(scores, params.evaluate)
+    against = ["base", REFERENCE, *controls(params)]
+    apart = {metric: differences(scores, metric, against, params.evaluate) for metric in FIELDS}
+    write_json(paths.DIFFERENCES, {metric: found for metric, found in apart.items() if found})
     write_json(paths.METHODS_JSON, {model: flat(row) for model, row in table.items()})
     write_text(paths.METHODS_CSV, long_csv(table))
     for model, row in table.items():
-        shown = (f"{name} {row[name]['mean']:.4g}" for name in WITH_INTERVAL if row[name]["mean"] is not None)
+        shown = (f"{name} {row[name]['mean']:.4g}" for name in SHOWN if row[name]["mean"] is not None)
         print(f"{model}: {', '.join(shown)}")
 
 

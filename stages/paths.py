@@ -34,6 +34,7 @@ CONTRACT_DROPPED = CONTRACT / "dropped.jsonl"
 
 METHODS_JSON = Path("metrics/methods.json")
 METHODS_CSV = Path("metrics/methods.csv")
+DIFFERENCES = Path("metrics/differences.json")
 SELECTED = Path("metrics/selected.json")
 SELECTED_SPEED = Path("metrics/selected_speed.json")
 SWEEP = Path("metrics/sweep.json")

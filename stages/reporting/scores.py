@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,18 +17,29 @@ from stages.errors import PipelineError
 from stages.files import Row, read_jsonl
 from stages.params import Evaluate
 from stages.reporting.inputs import need
-from stages.statistics import Difference, Interval, bootstrap_ratio, paired_difference
+from stages.statistics import Difference, Interval, bootstrap_ratio, holm, paired_difference, prompts_needed
 
 Floats = NDArray[np.float64]
 
 REFERENCE = "sft"  # knowledge is retained, and behaviour fixed, against this model
-FIELDS = {"exact_match": "exact", "containment": "contains", "behaviour_rate": "clean", "chrf": "chrf"}
-NEED_A_CHECK = ("exact_match", "containment")  # an open prompt has no fact to find
+FIELDS = {  # metric: (kind of row, field); of a row whose field is null the metric says nothing
+    "exact_match": ("checked", "exact"),
+    "containment": ("checked", "contains"),
+    "behaviour_rate": ("generation", "clean"),
+    "chrf": ("generation", "chrf"),
+    "mcq_accuracy": ("mcq", "correct"),
+    "preference_accuracy_sum": ("pair", "sum_correct"),
+    "preference_accuracy_token": ("pair", "token_correct"),
+    "safe_choice_rate": ("harmful", "correct"),
+    "over_refusal_rate": ("benign", "refused"),
+    "culture_accuracy": ("culture", "correct"),
+    "dialect_accuracy": ("dialect", "correct"),
+}
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One model: prompts in id order, and for each metric its prompts and a matrix (seeds, prompts)."""
+    """One model: for each metric its prompts in id order and a matrix (seeds, prompts)."""
 
     prompts: dict[str, tuple[str, ...]]
     values: dict[str, Floats]
@@ -47,17 +60,21 @@ def read_scores(models: Sequence[str]) -> dict[str, Scores]:
 
 
 def _scores(rows: Sequence[Row], path: Path) -> Scores:
-    generated = sorted((row for row in rows if need(row, path, "kind") == "generation"), key=_order)
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in sorted(rows, key=_order):
+        for group in _groups(row, path):
+            groups[group].append(row)
+    generated = groups["generation"]
     if not generated:
         raise PipelineError(f"{path} holds no generation row: raise evaluate.generation_prompts in params.yaml")
-    seeds = sorted({_seed(row) for row in generated})
+    seeds = {_seed(row) for row in generated}
     prompts: dict[str, tuple[str, ...]] = {}
     values: dict[str, Floats] = {}
-    for metric, field in FIELDS.items():
-        scored = [row for row in generated if metric not in NEED_A_CHECK or need(row, path, "contains") is not None]
+    for metric, (group, field) in FIELDS.items():
         by_prompt: dict[str, list[float]] = {}
-        for row in scored:
-            by_prompt.setdefault(row["id"], []).append(float(need(row, path, field)))
+        for row in groups[group]:
+            value = 1 - need(row, path, "correct") if field == "refused" else need(row, path, field)
+            by_prompt.setdefault(row["id"], []).append(float(value))
         for prompt, numbers in by_prompt.items():
             if len(numbers) != len(seeds):
                 raise PipelineError(
@@ -67,6 +84,14 @@ def _scores(rows: Sequence[Row], path: Path) -> Scores:
         prompts[metric] = tuple(by_prompt)
         values[metric] = np.array(list(by_prompt.values()), dtype=np.float64).T
     return Scores(prompts, values, tuple(generated))
+
+
+def _groups(row: Row, path: Path) -> tuple[str, ...]:
+    """The kind of a row, and what it is beside that: a prompt with a fact to find, a harmful request or its twin."""
+    kind = str(need(row, path, "kind"))
+    if kind == "safety":
+        return (kind, "benign" if need(row, path, "benign") else "harmful")
+    return (kind, "checked") if kind == "generation" and need(row, path, "contains") is not None else (kind,)
 
 
 def _seed(row: Row) -> int:
@@ -92,6 +117,36 @@ def retention(model: Scores, reference: Scores, settings: Evaluate) -> Interval 
         return None
     above, below = model.values["containment"], reference.values["containment"]
     return bootstrap_ratio(above, below, settings.bootstrap_samples, settings.confidence)
+
+
+def differences(
+    scores: Mapping[str, Scores], metric: str, against: Sequence[str], settings: Evaluate
+) -> dict[str, dict[str, Row]]:
+    """{model: {other: difference}} for every model but the base, against each other one that is named.
+
+    ``p_adjusted`` is Holm's over all of these comparisons; ``separated`` where it lies below the level;
+    ``prompts_needed`` where it does not.
+    """
+    others = [name for name in against if name in scores]
+    pairs = [(name, other) for name in scores for other in others if name not in ("base", other)]
+    changes = [difference(scores[name], scores[other], metric, settings) for name, other in pairs]
+    found = [(pair, change) for pair, change in zip(pairs, changes, strict=True) if change is not None]
+    adjusted = holm([change.p_value for _, change in found])
+    result: dict[str, dict[str, Row]] = {}
+    for ((name, other), change), p_adjusted in zip(found, adjusted, strict=True):
+        separated = p_adjusted < 1 - settings.confidence
+        values = scores[name].values[metric], scores[other].values[metric]
+        result.setdefault(name, {})[other] = {
+            "mean": change.mean,
+            "low": change.low,
+            "high": change.high,
+            "p_value": change.p_value,
+            "p_adjusted": p_adjusted,
+            "separated": separated,
+            "prompts": change.n,
+            "prompts_needed": None if separated else prompts_needed(*values, settings.confidence),
+        }
+    return result
 
 
 class Place(NamedTuple):
@@ -121,17 +176,25 @@ def shared_places(order: Sequence[str], tied: Callable[[str, str], bool]) -> dic
     return {name: Place(rank, taken.count(rank) > 1) for name, rank in ranks.items()}
 
 
-def places(scores: Mapping[str, Scores], metric: str, settings: Evaluate) -> dict[str, Place]:
-    """Shared places by a metric's mean, higher first; an interval of the difference that contains 0 is a tie.
+def better_than(
+    scores: Mapping[str, Scores], names: Sequence[str], metric: str, settings: Evaluate
+) -> dict[str, set[str]]:
+    """For each name, the names that are better: by p-values of all pairs, adjusted together (Holm 1979)."""
+    pairs = list(combinations(names, 2))
+    found = [difference(scores[one], scores[two], metric, settings) for one, two in pairs]
+    adjusted = holm([1.0 if one is None else one.p_value for one in found])
+    better: dict[str, set[str]] = {name: set() for name in names}
+    for (one, two), change, p_value in zip(pairs, found, adjusted, strict=True):
+        if change is not None and p_value < 1 - settings.confidence:
+            loser, winner = (two, one) if change.mean > 0 else (one, two)
+            better[loser].add(winner)
+    return better
 
-    Models of equal mean keep the order in which they are given.
-    """
+
+def places(scores: Mapping[str, Scores], metric: str, settings: Evaluate) -> dict[str, Place]:
+    """Shared places by a metric, higher first: one more than the number of models that are better (`better_than`)."""
     if not next(iter(scores.values())).prompts[metric]:
         return {}
-    order = sorted(scores, key=lambda name: -float(scores[name].values[metric].mean()))
-
-    def tied(best: str, other: str) -> bool:
-        found = difference(scores[best], scores[other], metric, settings)
-        return found is None or found.tie
-
-    return shared_places(order, tied)
+    ranks = {name: 1 + len(found) for name, found in better_than(scores, list(scores), metric, settings).items()}
+    taken = list(ranks.values())
+    return {name: Place(rank, taken.count(rank) > 1) for name, rank in ranks.items()}
