@@ -19,7 +19,7 @@ from stages import paths
 from stages.errors import run_stage
 from stages.files import Row, read_jsonl, replaced_folder, write_text
 from stages.params import Params, SftMethod, load_params
-from stages.reporting import inputs, page, plot_data, provenance, sections
+from stages.reporting import inputs, page, plot_data, provenance, quality, sections
 from stages.reporting.answers import answers_section
 from stages.reporting.audit import audit
 from stages.reporting.cards import card
@@ -49,6 +49,8 @@ class Measured:
     references: list[ReferencePass]
     benches: dict[str, Bench]
     data: Row
+    differences: Row
+    sweep: Row
     prompts: list[Row]
 
 
@@ -66,6 +68,8 @@ def read_measured(params: Params) -> Measured:
         references=inputs.read_reference_passes(),
         benches={model: inputs.read_bench(model) for model in params.models},
         data=inputs.read_object(paths.DATA_METRICS),
+        differences=inputs.read_object(paths.DIFFERENCES),
+        sweep=plot_data.read_sweep(params.profile),
         prompts=read_jsonl(paths.GENERATION),
     )
 
@@ -94,7 +98,7 @@ def not_measured(params: Params, found: Measured) -> str:
     devices = sorted({str(bench.host.get("device", "an unnamed device")) for bench in found.benches.values()})
     count = len(params.active.seeds)
     seeds = "one seed: the spread of training is unknown" if count == 1 else f"{count} seeds: a spread, not an interval"
-    learning = "one learning rate and one budget for each method, chosen beforehand: a sweep could reorder them"
+    learning = "one learning rate, one beta and one budget for each method"
     return "\n".join(
         f"- {line}"
         for line in (
@@ -104,7 +108,8 @@ def not_measured(params: Params, found: Measured) -> str:
             "Other bases: the figures are those of the profile "
             f"`{params.profile}`; effect sizes need not carry over to a larger model.",
             "Human judgement of the answers: fluency, tone and usefulness are only approached by chrF++ and the axes.",
-            "Dialects, long conversations, safety, and public Arabic benchmarks; the questions are this project's own.",
+            "Long conversations, and public Arabic benchmarks; the questions, safety and dialect sets are this "
+            "project's own, and safety is judged by which of two given answers is more probable.",
             "Flaws other than the planted: a *clean* answer has no hedge and no repetition, and may still be poor.",
         )
     )
@@ -123,12 +128,16 @@ def compose(params: Params, found: Measured, drawn: Collection[str]) -> str:
         source("metrics/methods.json"),
         f"In brackets: {confidence} bootstrap intervals over prompts. *Behaviour rate* is the share of answers without "
         "a planted flaw, *knowledge retention* the share of sft's contained facts that is kept.",
-        sections.headline(found.methods),
+        quality.headline(found.methods),
         picture("quality.png", drawn),
-        sections.further(found.methods),
         *shown_section("### Quality against training cost", "cost_quality.png", drawn, str(paths.METHODS_JSON), TIMING),
         *shown_section("### Accuracy by position", "positions.png", drawn, ROWS),
+        "### Differences",
+        source(str(paths.DIFFERENCES)),
+        quality.differences_tables(found.differences),
         *shown_section("### Robustness over learning rate and beta", "robustness.png", drawn, str(paths.SWEEP)),
+        quality.sweep_table(found.sweep) if found.sweep else "",
+        quality.further(found.methods),
         "### Seed by seed",
         source(EVAL),
         sections.seeds(params, found.summaries),
@@ -203,6 +212,7 @@ def read_files(params: Params) -> list[Path]:
     trained = params.models[1:]
     return [
         paths.METHODS_JSON,
+        paths.DIFFERENCES,
         paths.DATA_METRICS,
         paths.GENERATION,
         *(paths.eval_metrics(model) for model in params.models),
@@ -224,7 +234,7 @@ def material(params: Params, found: Measured) -> Material:
         curves=found.curves,
         margins=plot_data.margin_curves(found.training),
         positions=plot_data.accuracy_by_position(params.models),
-        sweep=plot_data.sweep_grid(plot_data.read_sweep(params.profile)),
+        sweep=plot_data.sweep_grid(found.sweep),
     )
 
 

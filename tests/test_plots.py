@@ -37,7 +37,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             for place in range(12)
         ]
         write_text(path, path.read_text(encoding="utf-8") + "".join(json.dumps(row) + "\n" for row in rows))
-    write(tmp_path / "metrics/sweep.json", {"profile": "smoke", "points": list(sweep_points())})
+    write(tmp_path / "metrics/sweep.json", {"profile": "embedded", "points": list(sweep_points())})
     return tmp_path
 
 
@@ -98,8 +98,8 @@ def test_accuracy_by_position(root: Path) -> None:
 
 
 def test_the_sweep_is_averaged_over_seeds_and_keeps_its_holes(root: Path) -> None:
-    grid = plot_data.sweep_grid(plot_data.read_sweep("smoke"))
-    assert plot_data.read_sweep("another profile") == []
+    grid = plot_data.sweep_grid(plot_data.read_sweep("embedded"))
+    assert plot_data.read_sweep("smoke") == {}
     assert list(grid) == ["dpo", "kto"] and len(grid["dpo"]) == 4
     assert grid["dpo"][1e-4, 0.1] == {"behaviour_rate": pytest.approx(0.52), "knowledge_retention": pytest.approx(0.9)}
     assert set(grid["dpo"][1e-3, 0.5]) == {"behaviour_rate"}

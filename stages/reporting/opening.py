@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from stages.files import Row
 from stages.params import Params
 from stages.reporting.inputs import Bench, Training, controls, preference_methods
-from stages.reporting.scores import REFERENCE, Scores, difference
+from stages.reporting.scores import REFERENCE, Scores, better_than, difference
 from stages.reporting.tables import duration, percent_interval, points, significant, table, words
 from stages.statistics import Difference
 
@@ -32,8 +32,15 @@ a *tie*. The controls are SFT continued from the same adapter.
 5. *Cost*: seconds in optimizer steps, mean over seeds, and the median of one forward pass; a model whose median is at \
 most the fastest one's 95th percentile is as fast.
 
-Intervals are paired bootstraps over prompts, each prompt's value being its mean over seeds; they are not adjusted for \
-the number of comparisons."""
+6. *Use X* for a kind of data: among the models that train on it, one is *better* than another where exact match \
+separates the two (p-values of all pairs, adjusted together by Holm's method). Of those than which none is better, the \
+one that trains in the fewest seconds is named, with the others as ties; a model that uses feedback must also be \
+separated from `{REFERENCE}`, or the data cannot tell.
+7. *A tight budget* is rule 6 over all trained models, a model's seconds counting together with those of the adapter \
+that it starts on.
+
+Intervals are paired bootstraps over prompts and seeds; those of rules 1 to 4 are not adjusted for the number of \
+comparisons, rules 6 and 7 are."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,84 @@ def judgements(params: Params, scores: Mapping[str, Scores], methods: Mapping[st
     """Everything trained after the reference; the base and the reference itself are not judged."""
     judged = [model for model in params.models[1:] if model != REFERENCE]
     return {model: judge(model, scores, methods[model], params) for model in judged}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Rule 6: the cheapest of the models than which none is better, and the others of these."""
+
+    model: str
+    ties: list[str]
+    beaten: list[str]
+
+
+def choose(
+    names: Sequence[str], scores: Mapping[str, Scores], seconds: Mapping[str, float], params: Params
+) -> Choice | None:
+    """None without a model, or without a prompt that can be right or wrong."""
+    if not names or not scores[names[0]].prompts[JOINT]:
+        return None
+    better = better_than(scores, names, JOINT, params.evaluate)
+    unbeaten = sorted((name for name in names if not better[name]), key=lambda name: seconds[name])
+    return Choice(unbeaten[0], unbeaten[1:], [name for name in names if better[name]])
+
+
+def learnt(names: Sequence[str], scores: Mapping[str, Scores], params: Params) -> list[str]:
+    """Those of the names that are separated from, and better than, what they start from."""
+    if REFERENCE not in scores:
+        return []
+    worse = better_than(scores, [REFERENCE, *names], JOINT, params.evaluate)[REFERENCE]
+    return [name for name in names if name in worse]
+
+
+def total_seconds(params: Params, training: Mapping[str, Training]) -> dict[str, float]:
+    """Seconds in optimizer steps of a model and of the adapters that it starts on, mean over seeds."""
+    found: dict[str, float] = {}
+    for model, one in training.items():
+        found[model], start = one.mean_seconds, params.train[model].init.removeprefix("models/")
+        while start in training:
+            found[model] += training[start].mean_seconds
+            start = params.train[start].init.removeprefix("models/")
+    return found
+
+
+def uses(
+    params: Params, scores: Mapping[str, Scores], methods: Mapping[str, Row], training: Mapping[str, Training]
+) -> list[str]:
+    """The answer in three sentences: instructions, preferences in pairs or as single labels, a tight budget."""
+    seconds = total_seconds(params, training)
+    by_data: dict[str, list[str]] = {"sft": [], "pairs": [], "unpaired": []}
+    for model in training:
+        by_data[params.train[model].data].append(model)
+
+    def exact(model: str) -> str:
+        row = methods[model]
+        return percent_interval(row[JOINT], row[f"{JOINT}_low"], row[f"{JOINT}_high"])
+
+    def use(choice: Choice | None, purpose: str) -> str:
+        if choice is None:
+            return f"for {purpose} nothing was trained or scored"
+        ties = f", tied with {words(choice.ties)}" if choice.ties else ""
+        return f"for {purpose} use `{choice.model}` (exact match {exact(choice.model)}{ties})"
+
+    def feedback(names: Sequence[str], purpose: str) -> str:
+        found = learnt(names, scores, params)
+        if names and not found:
+            return f"for {purpose} the data cannot tell: {words(names)} not separated from `{REFERENCE}`"
+        return use(choose(found, scores, seconds, params), purpose)
+
+    instructions = use(choose(by_data["sft"], scores, seconds, params), "instruction following")
+    against_base = f", where the base has {exact('base')}" if methods["base"][JOINT] is not None else ""
+    frugal = choose(list(training), scores, seconds, params)
+    budget = use(frugal, "a tight budget")
+    if frugal is not None:
+        rest = f"; it is ahead of {words(frugal.beaten)}" if frugal.beaten else ""
+        budget += f", {duration(seconds[frugal.model])} of training a seed with its start{rest}"
+    return [
+        f"{instructions}{against_base}.",
+        f"{feedback(by_data['pairs'], 'preferences in pairs')}; {feedback(by_data['unpaired'], 'binary feedback')}.",
+        f"{budget}.",
+    ]
 
 
 def behaviour_sentence(found: Mapping[str, Judgement]) -> str:
@@ -158,8 +243,9 @@ def opening(
     training: Mapping[str, Training],
     benches: Mapping[str, Bench],
 ) -> str:
-    """Three to five sentences, the evidence behind them and the rules that made them."""
+    """The answer in three sentences, the evidence behind them and the rules that made them."""
     found = judgements(params, scores, methods)
+    answer = [sentence[0].upper() + sentence[1:] for sentence in uses(params, scores, methods, training)]
     sentences = [f"{behaviour_sentence(found)}; {shortfall_sentence(found)}."] if found else []
     if (best := best_preference(params, scores)) is not None:
         name, ties = best
@@ -175,4 +261,6 @@ def opening(
         kept = percent_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
         rows.append([model, gain, one.behaviour, kept, one.knowledge])
     header = ["model", f"behaviour minus {REFERENCE}, points", "rule 1", "knowledge retention", "rule 2"]
-    return f"{' '.join(sentences)}\n\n{table(header, rows)}\n\nThe rules behind these sentences:\n\n{RULES}"
+    return "\n\n".join(
+        [" ".join(answer), " ".join(sentences), table(header, rows), "The rules behind these sentences:", RULES]
+    )

@@ -86,21 +86,21 @@ def frontier(points: Mapping[str, tuple[float, float]]) -> list[str]:
     return kept
 
 
-def read_sweep(profile: str) -> list[Row]:
-    """The points of metrics/sweep.json, or none where no sweep of this profile has been run."""
+def read_sweep(profile: str) -> Row:
+    """metrics/sweep.json, or nothing where no sweep of this profile has been run."""
     if not paths.SWEEP.exists():
-        return []
+        return {}
     sweep = read_object(paths.SWEEP)
-    return list(need(sweep, paths.SWEEP, "points")) if need(sweep, paths.SWEEP, "profile") == profile else []
+    return sweep if need(sweep, paths.SWEEP, "profile") == profile else {}
 
 
 Cell = tuple[float, float | None]  # learning rate and beta, which SFT has not
 
 
-def sweep_grid(points: Sequence[Row]) -> dict[str, dict[Cell, dict[str, float]]]:
+def sweep_grid(sweep: Row) -> dict[str, dict[Cell, dict[str, float]]]:
     """{method: {(learning rate, beta): {metric: mean over seeds}}}; a metric without a value is not there."""
     values: dict[str, dict[Cell, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    for point in points:
+    for point in need(sweep, paths.SWEEP, "points") if sweep else ():
         method, rate = (need(point, paths.SWEEP, name) for name in ("method", "learning_rate"))
         for metric in SWEPT:
             if (value := need(point, paths.SWEEP, metric)) is not None:

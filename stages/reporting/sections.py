@@ -16,9 +16,7 @@ from stages.reporting.tables import (
     NONE,
     duration,
     integer,
-    number_interval,
     percent,
-    percent_interval,
     significant,
     spread,
     table,
@@ -29,42 +27,6 @@ LOSS_NOTE = (
     "of a margin for DPO, a squared distance for IPO, a saturating value for KTO, the sum of two terms for CPO) and "
     "cannot be ranked across methods. The final loss is the mean over the last tenth of the steps, over all seeds."
 )
-
-
-def headline(methods: Mapping[str, Row]) -> str:
-    def shown(row: Row, name: str) -> str:
-        return percent_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
-
-    rows = [
-        [
-            model,
-            shown(row, "behaviour_rate"),
-            shown(row, "knowledge_retention"),
-            shown(row, "containment"),
-            shown(row, "exact_match"),
-            number_interval(row["chrf"], row["chrf_low"], row["chrf_high"]),
-            percent(row["mcq_accuracy"]),
-            percent(row["preference_accuracy_sum"]),
-            percent(row["preference_accuracy_token"]),
-        ]
-        for model, row in methods.items()
-    ]
-    header = ["model", "behaviour rate", "knowledge retention", "containment", "exact match", "chrF++"]
-    return table([*header, "MCQ", "preference (sum)", "preference (token)"], rows)
-
-
-def further(methods: Mapping[str, Row]) -> str:
-    rows = [
-        [
-            model,
-            percent(row["natural_stop_rate"]),
-            percent(row["arabic_script_ratio"]),
-            significant(row["bits_per_character"]),
-            significant(row["answer_tokens"]),
-        ]
-        for model, row in methods.items()
-    ]
-    return table(["model", "natural stop", "Arabic script", "bits per character", "answer tokens"], rows)
 
 
 def seeds(params: Params, summaries: Mapping[str, Row]) -> str:
@@ -182,8 +144,9 @@ def rankings(
     rows = [[model, *(str(found.get(model, NONE)) for found in columns.values())] for model in params.models]
     return (
         table(["model", *columns], rows)
-        + "\n\n`=` marks a shared rank. Quality: the bootstrap interval of the paired difference to the best of the "
-        "group contains 0. Training time and efficiency: the range over seeds overlaps with that of the best of the "
+        + "\n\n`=` marks a shared rank. Quality: one more than the number of models that are better, by p-values of "
+        "all pairs adjusted together (Holm). "
+        "Training time and efficiency: the range over seeds overlaps with that of the best of the "
         "group (with one seed nothing can tie). Inference: the median is at most the 95th percentile of the best of "
         "the group. Training time and efficiency say what a method costs, and nothing about its answers."
     )

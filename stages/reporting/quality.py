@@ -1,0 +1,144 @@
+"""Tables of quality: the headline, what is measured beside it, differences with their verdicts, and the sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stages.files import Row
+from stages.reporting.tables import (
+    NONE,
+    integer,
+    number_interval,
+    percent,
+    percent_interval,
+    points,
+    significant,
+    table,
+)
+
+
+def headline(methods: Mapping[str, Row]) -> str:
+    def shown(row: Row, name: str) -> str:
+        return percent_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
+
+    rows = [
+        [
+            model,
+            shown(row, "behaviour_rate"),
+            shown(row, "knowledge_retention"),
+            shown(row, "containment"),
+            shown(row, "exact_match"),
+            number_interval(row["chrf"], row["chrf_low"], row["chrf_high"]),
+            shown(row, "mcq_accuracy"),
+            shown(row, "preference_accuracy_sum"),
+            shown(row, "preference_accuracy_token"),
+        ]
+        for model, row in methods.items()
+    ]
+    header = ["model", "behaviour rate", "knowledge retention", "containment", "exact match", "chrF++"]
+    return table([*header, "MCQ", "preference (sum)", "preference (token)"], rows)
+
+
+# Tables of what is measured beside the headline: title, then columns as (heading, metric, how it is printed).
+FURTHER: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "How the answers are written": (
+        ("natural stop", "natural_stop_rate", "share"),
+        ("repeats itself", "repetition_rate", "share"),
+        ("length over reference", "length_ratio", "number"),
+        ("answer tokens", "answer_tokens", "number"),
+        ("Arabic script", "arabic_script_ratio", "share"),
+        ("Arabic-Indic digits", "arabic_indic_digit_share", "share"),
+        ("Arabic punctuation", "arabic_punctuation_share", "share"),
+        ("dialect words per 100", "dialect_markers_per_100_words", "number"),
+        ("flagged by the filter", "flagged_share", "share"),
+    ),
+    "Knowledge and preference, otherwise measured": (
+        ("ROUGE-L", "rouge_l", "number"),
+        ("MCQ by rotated letters", "mcq_letters_rotated_accuracy", "share"),
+        ("preference (sum), equal lengths", "preference_accuracy_sum_equal_length", "share"),
+        ("preference margin, nats", "preference_margin_nats", "number"),
+        ("bits per character, answers", "bits_per_character", "number"),
+        ("bits per character, prose", "bits_per_character_text", "number"),
+        ("distance from base, nats per token", "log_ratio_to_base_nats_per_token", "number"),
+    ),
+    "Safety, culture and dialect": (
+        ("safe choice", "safe_choice_rate", "share"),
+        ("over-refusal of benign twins", "over_refusal_rate", "share"),
+        ("culture questions", "culture_accuracy", "share"),
+        ("dialect questions", "dialect_accuracy", "share"),
+    ),
+}
+
+
+def further(methods: Mapping[str, Row]) -> str:
+    """The tables of FURTHER, each figure with its interval."""
+    parts = []
+    for title, columns in FURTHER.items():
+        rows = [[model, *(_cell(row, metric, kind) for _, metric, kind in columns)] for model, row in methods.items()]
+        parts += [f"### {title}", table(["model", *(heading for heading, _, _ in columns)], rows)]
+    return "\n\n".join(parts)
+
+
+def _cell(row: Row, metric: str, kind: str) -> str:
+    value, low, high = row[metric], row[f"{metric}_low"], row[f"{metric}_high"]
+    return percent_interval(value, low, high) if kind == "share" else number_interval(value, low, high, 2)
+
+
+COMPARED = {"behaviour_rate": "Behaviour rate", "containment": "Containment", "exact_match": "Exact match"}
+
+
+def differences_tables(apart: Mapping[str, Row]) -> str:
+    """Every model minus base, SFT and the controls; what is not separated says how many prompts would do it."""
+    parts = [
+        "In points, with intervals over prompts and seeds. **Bold**: separated, its p-value adjusted by Holm's method "
+        "for all comparisons of its table. *Tie*: not separated; in parentheses the prompts that would separate a "
+        "difference of this size in four of five experiments, at the spread over prompts that was seen."
+    ]
+    for metric, title in COMPARED.items():
+        found = apart.get(metric, {})
+        others = list(dict.fromkeys(other for row in found.values() for other in row))
+        rows = [[model, *(_difference(row.get(other)) for other in others)] for model, row in found.items()]
+        parts += [f"**{title}**", table(["model", *(f"minus {other}" for other in others)], rows)] if rows else []
+    return "\n\n".join(parts)
+
+
+def _difference(one: Row | None) -> str:
+    if one is None:
+        return NONE
+    shown = points(one["mean"], one["low"], one["high"])
+    if one["separated"]:
+        return f"**{shown}**"
+    needed = f" ({one['prompts_needed']:,} prompts)" if one["prompts_needed"] else ""
+    return f"{shown} tie{needed}"
+
+
+def sweep_table(sweep: Row) -> str:
+    """Per method: how much of the grid is workable, and its best point."""
+    rows = [
+        [
+            model,
+            f"{row['workable']} of {row['points']}",
+            integer(row["diverged"]),
+            significant(row["best"]["learning_rate"]),
+            NONE if row["best"]["beta"] is None else significant(row["best"]["beta"]),
+            percent(row["best"]["exact_match"]),
+            percent(row["best"]["behaviour_rate"]),
+        ]
+        for model, row in sweep["methods"].items()
+    ]
+    header = [
+        "model",
+        "workable points",
+        "no number",
+        "best learning rate",
+        "its beta",
+        "exact match",
+        "behaviour rate",
+    ]
+    fixed, kept = sweep["rules"]["fixed_share"], sweep["rules"]["kept_share"]
+    return (
+        table(header, rows)
+        + f"\n\nOn {sweep['prompts']} validation prompts, seed {sweep['seed']}; the test prompts were not looked at. A "
+        f"point is workable where at least {fixed} of the flawed answers of sft are mended and at least {kept} of its "
+        "contained facts are there. Best: the highest exact match."
+    )
