@@ -59,11 +59,29 @@ def table_rows(text: str) -> dict[str, list[str]]:
 
 
 def test_the_opening_says_who_fixes_the_behaviour_and_keeps_the_knowledge(root: Path) -> None:
-    opening = page(root, told()).split("\n\n")[1]
+    opening = page(root, told()).split("\n\n")[2]
     assert opening.startswith("**`sft_chosen`, `dpo`, `kto` and `cpo` fix the planted flaws and keep the knowledge**")
     assert "`sft_more` (behaviour: no clear change, knowledge: keeps)" in opening
     assert "`ipo` (behaviour: fixes, knowledge: loses)" in opening
     assert 3 <= len(re.findall(r"[.](?= |$)", re.sub(r"\d[.]\d", "", opening))) <= 5
+
+
+def test_the_first_three_sentences_say_what_to_use_for_what(root: Path) -> None:
+    answer = page(root, told()).split("\n\n")[1]
+    assert re.findall(r"(?:^|; |[.] )([Ff]or [a-z ]+|On [a-z ]+) use `(\w+)`", answer) == [
+        ("For instruction following", "sft"),
+        ("For preferences in pairs", "sft_chosen"),
+        ("for binary feedback", "kto"),
+        ("For a tight budget", "sft_chosen"),
+    ]
+    assert "tied with `dpo` and `cpo`" in answer and "ahead of `sft`, `sft_more` and `ipo`" in answer
+    assert len(re.findall(r"[.](?= [A-Z]|$)", answer)) == 3
+
+
+def test_the_data_cannot_tell_where_nothing_is_separated_from_the_start(root: Path) -> None:
+    answer = page(root, World()).split("\n\n")[1]
+    assert "For preferences in pairs the data cannot tell" in answer
+    assert "for binary feedback the data cannot tell" in answer
 
 
 def test_a_loss_that_may_be_small_is_undecided(root: Path) -> None:
@@ -76,7 +94,7 @@ def test_a_loss_that_may_be_small_is_undecided(root: Path) -> None:
 
 
 def test_a_tie_is_called_a_tie(root: Path) -> None:
-    opening = page(root, told()).split("\n\n")[1]
+    opening = page(root, told()).split("\n\n")[2]
     assert "tied with `kto` and `cpo`" in opening
     assert "`dpo` beats `sft_more`" in opening
     assert "and ties with `sft_chosen` (+0.0 [+0.0, +0.0] points)" in opening
@@ -100,7 +118,7 @@ def test_every_number_of_the_headline_table_is_in_the_metrics(root: Path) -> Non
         known = {f"{value * 100:.1f}" for value in methods[model].values() if value is not None}
         known |= {f"{methods[model][name]:.1f}" for name in ("chrf", "chrf_low", "chrf_high")}
         numbers = re.findall(r"-?\d+\.\d+", " ".join(cells))
-        assert len(numbers) == 3 * 5 + 3
+        assert len(numbers) == 3 * 8
         assert set(numbers) <= known
 
 

@@ -31,13 +31,12 @@ train on preferences; every other whose paired difference to it has an interval 
 a *tie*. The controls are SFT continued from the same adapter.
 5. *Cost*: seconds in optimizer steps, mean over seeds, and the median of one forward pass; a model whose median is at \
 most the fastest one's 95th percentile is as fast.
-
 6. *Use X* for a kind of data: among the models that train on it, one is *better* than another where exact match \
 separates the two (p-values of all pairs, adjusted together by Holm's method). Of those than which none is better, the \
 one that trains in the fewest seconds is named, with the others as ties; a model that uses feedback must also be \
 separated from `{REFERENCE}`, or the data cannot tell.
 7. *A tight budget* is rule 6 over all trained models, a model's seconds counting together with those of the adapter \
-that it starts on.
+that it starts on (the reference pass that DPO, IPO and KTO share is left out; it stands under Training).
 
 Intervals are paired bootstraps over prompts and seeds; those of rules 1 to 4 are not adjusted for the number of \
 comparisons, rules 6 and 7 are."""

@@ -13,7 +13,7 @@ from statistics import fmean
 from stages import paths
 from stages.errors import PipelineError
 from stages.files import Row, read_jsonl
-from stages.params import Params
+from stages.params import KtoMethod, PairMethod, Params
 from stages.reporting.inputs import ReferencePass, Training, need, read_object
 
 Curve = list[tuple[int, float]]
@@ -72,7 +72,8 @@ def seconds_to(
     if before is None:
         return None
     shared = [one.seconds for one in passes if one.start == method.init]
-    reference = fmean(shared) if shared and method.reference == paths.REFERENCE.as_posix() else 0.0
+    compares = isinstance(method, PairMethod | KtoMethod)  # CPO's loss has no reference; its monitor alone reads one
+    reference = fmean(shared) if shared and compares else 0.0
     return before + reference + training[model].mean_seconds
 
 

@@ -15,11 +15,13 @@ from operator import itemgetter
 from pathlib import Path
 
 from stages.errors import PipelineError
+from stages.reporting.quality import FURTHER
 from stages.reporting.tables import table
 
 METHODS, SUMMARY, ROWS = "metrics/methods.json", "metrics/eval/<model>/summary.json", "metrics/eval/<model>/rows.jsonl"
 TRAIN, TIMING, BENCH = "metrics/train/<model>/summary.json", "metrics/timing/<model>.json", "metrics/bench/<model>.json"
 DATA = "metrics/data.json"
+SWEPT = "metrics/sweep.json"
 AUDIT = "stages/reporting/audit.py"
 INTERVAL = "[_low, _high]"
 
@@ -34,13 +36,22 @@ COLUMNS: tuple[tuple[str, str, str, str], ...] = (
     ("Quality", r"containment", METHODS, f"<model>.containment{INTERVAL}"),
     ("Quality", r"exact match", METHODS, f"<model>.exact_match{INTERVAL}"),
     ("Quality", r"chrF\+\+", METHODS, f"<model>.chrf{INTERVAL}"),
-    ("Quality", r"MCQ", METHODS, "<model>.mcq_accuracy"),
-    ("Quality", r"preference \(sum\)", METHODS, "<model>.preference_accuracy_sum"),
-    ("Quality", r"preference \(token\)", METHODS, "<model>.preference_accuracy_token"),
-    ("Quality", r"natural stop", METHODS, "<model>.natural_stop_rate"),
-    ("Quality", r"Arabic script", METHODS, "<model>.arabic_script_ratio"),
-    ("Quality", r"bits per character", METHODS, "<model>.bits_per_character"),
-    ("Quality", r"answer tokens", METHODS, "<model>.answer_tokens"),
+    ("Quality", r"MCQ", METHODS, f"<model>.mcq_accuracy{INTERVAL}"),
+    ("Quality", r"preference \(sum\)", METHODS, f"<model>.preference_accuracy_sum{INTERVAL}"),
+    ("Quality", r"preference \(token\)", METHODS, f"<model>.preference_accuracy_token{INTERVAL}"),
+    ("Differences", r"minus .*", "metrics/differences.json", "<metric>.<model>.<other>.mean, .low, .high"),
+    *(
+        (title, re.escape(heading), METHODS, f"<model>.{metric}{INTERVAL}")
+        for title, columns in FURTHER.items()
+        for heading, metric, _ in columns
+    ),
+    ("Robustness over learning rate and beta", r"workable points|no number", SWEPT, "methods.<model>"),
+    (
+        "Robustness over learning rate and beta",
+        r"best learning rate|its beta|exact match|behaviour rate",
+        SWEPT,
+        "methods.<model>.best",
+    ),
     ("Seed by seed", r"containment|behaviour_rate|exact_match", SUMMARY, "metrics.<column>.per_seed, or mean"),
     ("Training", r"loss of", "params.yaml", "train.<model>.method"),
     ("Training", r"training time, s", TIMING, "seeds[].train_seconds"),
@@ -53,6 +64,8 @@ COLUMNS: tuple[tuple[str, str, str, str], ...] = (
     ("Training", r"rows seen", TRAIN, "rows_seen"),
     ("Training", r"tokens seen", TRAIN, "tokens_seen"),
     ("Training", r"efficiency", f"{TRAIN}, {TIMING}", "rows_available x epochs / seeds[].train_seconds"),
+    ("Monitors", r"chosen, .*|rejected, .*|margin, nats|reward accuracy", TRAIN, "displacement"),
+    ("Monitors", r"length over .*|repeats, .*|hedges, .*|stops .*", ROWS, "tokens, repeated, hedged, stopped"),
     ("Inference", r"(mean|median|p95), ms", BENCH, "latency_ms.mean, .p50, .p95"),
     ("Inference", r"inferences/s", BENCH, "inferences_per_second"),
     ("Inference", r"tokens/s, \d+ at once", BENCH, "generation.<batch size>.tokens_per_second"),
