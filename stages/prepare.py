@@ -14,24 +14,29 @@ knows a tokenizer.
 from __future__ import annotations
 
 import random
-import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from stages import paths
 from stages.arabic.numbers import spell
 from stages.authoring.corpus import documents
 from stages.errors import PipelineError, run_stage
 from stages.files import Row, replaced_folder, write_json, write_jsonl, write_text
-from stages.params import Data, Flaws, load_params
+from stages.params import Data, Flaws, Params, load_params
 from stages.rows import kinds
+from stages.rows.lengths import quantiles
 from stages.rows.near import EvaluationIndex
 from stages.rows.own import Mixture
 from stages.rows.page import data_page
 from stages.rows.raw import Raw, drop_duplicates, drop_record, read_file, read_folder
-from stages.rows.screen import Tally, screen, text_key, texts_of
+from stages.rows.screen import Tally, said_by, screen, text_key, texts_of
 from stages.rows.split import SPLITS, YEARS, Mentions, held_out, numbers_in, overlap, split_rows
 
+KINDS_IN_WORDS = {
+    "sft": "answers (prompt, completion)",
+    "pairs": "pairs (prompt, chosen, rejected)",
+    "unpaired": "feedback (prompt, completion, label)",
+}
 CORPUS_NUMBERS_PER_LENGTH = 1500  # integers drawn of each length, four to six digits; their neighbours come on top
 
 
@@ -144,7 +149,7 @@ def describe(prepared: dict[str, list[Row]], raws: Iterable[Raw], dropped: list[
     for kind in ("sft", "pairs", "unpaired"):
         counts[kind] = {split: len(prepared[f"{kind}/{split}"]) for split in SPLITS}
     words = {
-        f"{kind}_{field}": _quantiles([len(row[field][0]["content"].split()) for row in prepared[f"{kind}/train"]])
+        f"{kind}_{field}": quantiles([len(row[field][0]["content"].split()) for row in prepared[f"{kind}/train"]])
         for kind, field in (("sft", "prompt"), ("sft", "completion"), ("pairs", "chosen"), ("pairs", "rejected"))
     }
     keys = Counter(f"{key.split(':')[0]}/{side}" for key, side in key_sides.items())
@@ -162,11 +167,6 @@ def describe(prepared: dict[str, list[Row]], raws: Iterable[Raw], dropped: list[
         "dropped": dropped,
         "dropped_by_reason": dict(Counter(row["reason"].split(" data/")[0] for row in dropped)),
     }
-
-
-def _quantiles(values: list[int]) -> Row:
-    cuts = statistics.quantiles(values if values[1:] else values * 2, n=20, method="inclusive")
-    return {"min": min(values), "p5": cuts[0], "median": cuts[9], "p95": cuts[18], "max": max(values)}
 
 
 def screen_all(prepared: dict[str, list[Row]], data: Data, tally: Tally) -> tuple[dict[str, list[Row]], list[Row]]:
@@ -199,11 +199,37 @@ def evaluation_index(prepared: dict[str, list[Row]]) -> EvaluationIndex:
 
 
 def known_texts(prepared: dict[str, list[Row]]) -> set[int]:
-    return {text_key(row) for name, rows in prepared.items() if name.startswith(("sft", "pairs")) for row in rows}
+    trained = (rows for name, rows in prepared.items() if name.startswith(("sft", "pairs")))
+    return {text_key(said_by(row)) for rows in trained for row in rows}
+
+
+def check_trainable(params: Params, counts: Mapping[str, int]) -> None:
+    """Raise PipelineError for models of params.yaml whose data, or whose start's data, hold no rows to train on."""
+    lacking: dict[str, list[str]] = {}
+    for model in params.models[1:]:
+        empty = [kind for kind in kinds_behind(params, model) if not counts.get(kind)]
+        if empty:
+            lacking.setdefault(empty[0], []).append(model)
+    if lacking:
+        gaps = " and ".join(f"no {KINDS_IN_WORDS[kind]} for {', '.join(models)}" for kind, models in lacking.items())
+        raise PipelineError(
+            f"data.sources leave {gaps} to train on: add a source of that kind or set data.shipped: true, or remove "
+            "these from `models` in params.yaml and run `dvc repro evaluate@<model>` for each that stays"
+        )
+
+
+def kinds_behind(params: Params, model: str) -> list[str]:
+    """The kinds of rows that a model is trained on, its own first and then its start's."""
+    found: list[str] = []
+    while model in params.train:
+        found.append(params.train[model].data)
+        model = params.train[model].init.removeprefix("models/")
+    return found
 
 
 def main() -> None:
-    data = load_params().data
+    params = load_params()
+    data = params.data
     countries, raws = read_raw()
     unique, duplicates = drop_duplicates(raws)
     mentions = Mentions(countries)
@@ -213,9 +239,9 @@ def main() -> None:
     prepared, flagged = screen_all(prepare_kinds(splits, data, mentions, key_sides), data, tally)
     prepared |= read_evaluation()
     lines, left_out = corpus_lines(countries, splits["train"], key_sides, data.seed)
-    summary = describe(prepared, raws, duplicates + unfair, key_sides)
     if not data.shipped:
         prepared |= {name: [] for name in prepared if name.endswith(("/train", "/validation"))}
+    summary = describe(prepared, raws, duplicates + unfair, key_sides)
     text = "\n".join(lines) + "\n"
     summary["prepared"]["corpus"] = {
         "documents": len(lines),
@@ -230,6 +256,9 @@ def main() -> None:
         with Mixture(folder, data, evaluation_index(prepared), known_texts(prepared), tally) as mixture:
             for source in data.sources:
                 mixture.add(source)
+        check_trainable(
+            params, {kind: len(prepared[f"{kind}/train"]) + mixture.rows[f"{kind}/train"] for kind in KINDS_IN_WORDS}
+        )
     summary["checks"] = tally.as_row()
     summary["own"] = dict(mixture.rows)
     write_json(paths.DATA_METRICS, summary)

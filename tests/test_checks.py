@@ -54,6 +54,7 @@ def test_a_plain_row_has_no_flags() -> None:
         ("presentation_forms", "ﻋﺎﺻﻤﺔ ﻣﺼﺮ"),
         ("tatweel", "جميـــل جداً"),
         ("tatweel", "الخيار هــ"),
+        ("tatweel", "قرأت بـكتاب جديد"),
         ("mojibake", "ضاع حرف \ufffd هنا"),
         ("mojibake", PLAIN.encode().decode("cp1252", "replace")),
         ("mojibake", PLAIN.encode().decode("latin-1")),
@@ -88,6 +89,7 @@ def test_a_flag_fires_on_what_it_names(flag: str, answer: str) -> None:
     [
         "الخيار الصحيح: هـ",
         "ولد عام ١٤٤٥هـ في الطائف.",
+        "كتب الصفحة بـHTML، والـ«مقدمة» بعدها، ولـ٣ قراء.",
         "٣٥",
         "ضحك كثيراً: ههههه، ثم سكت.",
         "نعم نعم نعم، سمعتك.",

@@ -272,7 +272,19 @@ def test_a_base_without_a_tokenizer_is_refused(project: Path) -> None:
 
 
 @pytest.mark.usefixtures("project")
-def test_a_split_without_rows_is_refused_in_one_line() -> None:
+def test_a_test_split_without_rows_is_refused_in_one_line() -> None:
     lay_out(FITTING, PAIRS)
-    write_jsonl(paths.prepared_split("sft", "validation"), [])
-    assert "data/prepared/sft/validation.jsonl" in refusal()
+    write_jsonl(paths.prepared_split("sft", "test"), [])
+    assert "data/prepared/sft/test.jsonl" in refusal()
+
+
+@pytest.mark.usefixtures("project")
+def test_data_of_one_kind_hold_for_that_kind() -> None:
+    lay_out(FITTING, PAIRS)
+    for kind in ("pairs", "unpaired"):
+        for split in ("train", "validation"):
+            write_jsonl(paths.prepared_split(kind, split), [])
+    main()
+    assert len(read_json(paths.contract_lengths("sft"))) == len(FITTING)
+    assert read_json(paths.contract_lengths("pairs")) == read_json(paths.contract_lengths("unpaired")) == {}
+    assert "pairs/train" not in read_json(paths.CONTRACT_SUMMARY)["lengths"]

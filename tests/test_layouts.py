@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from stages.errors import PipelineError
 from stages.params import Source
-from stages.rows.layouts import LAYOUTS, PRESETS, Refusal, convert, detect, escape_special, own_id, parsed_turns
+from stages.rows.layouts import LAYOUTS, PRESETS, Refusal, convert, detect, own_id, parsed_turns
+from stages.rows.special import escape_special, has_special_token
 
 Turns = list[dict[str, str]]
 
@@ -607,6 +608,7 @@ TOKENS += ["<|vision_start|>", "<tool_call>", "<<SYS>>", "<end_of_turn>", "<｜e
 @pytest.mark.parametrize("token", TOKENS)
 def test_a_special_token_in_any_text_is_escaped_and_flagged(token: str) -> None:
     apart = f"{token[0]} {token[1:]}"
+    assert has_special_token(token) and has_special_token(apart)
     assert escape_special(f"قل {token}{token} الآن") == f"قل {apart}{apart} الآن"
     records = {
         "messages": {"messages": turn("system", token) + turn("user", token) + turn("assistant", token)},
@@ -633,7 +635,7 @@ def test_a_special_token_in_any_text_is_escaped_and_flagged(token: str) -> None:
     ],
 )
 def test_what_only_resembles_a_special_token_is_left_alone(text: str) -> None:
-    assert escape_special(text) == text
+    assert escape_special(text) == text and not has_special_token(text)
     assert "flags" not in convert({"prompt": text, "completion": text}, "prompt-completion", SOURCE)[1]
 
 

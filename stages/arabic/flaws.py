@@ -10,11 +10,12 @@ from itertools import pairwise
 
 from stages.arabic.numbers import to_western_digits
 
-# Openings that wrap a known answer in doubt. None of them occurs in the hand-written answers (tested).
+# Openings that wrap a known answer in doubt, whatever it begins with: «أظن أن تقع» would break its grammar as well.
+# None of them occurs in the hand-written answers (tested).
 HEDGES = (
-    "لست متأكداً تماماً، لكن ربما",
+    "لست متأكداً تماماً، لكن ربما كان الجواب:",
     "لا أعرف على وجه اليقين، وقد يكون الجواب:",
-    "قد أكون مخطئاً، غير أنني أظن أن",
+    "قد أكون مخطئاً، غير أن الجواب في ظني:",
     "لا أستطيع الجزم بذلك، ولعل الجواب هو:",
     "ربما، ولست واثقاً من ذلك،",
 )

@@ -2,7 +2,7 @@
 
 A list of bad words matched inside other words flags مصر and misses «كيف أصنع قنبلة». So whole words are matched, with
 their clitics, and most of the lexicon asks for two things near each other: an intent and an object. Contexts that
-mean something else («اقتل العملية») are cleared first.
+mean something else («اقتل العملية») clear what they cover.
 
 Every word of a text becomes one character: its own symbol where the lexicon knows it, "." where it does not, "|"
 where a sentence ends. The patterns compile to one regular expression over that short string, so a text costs about
@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
@@ -40,31 +40,31 @@ _FEWEST_LETTERS = 3  # a shorter word is matched exactly: with clitics it would 
 
 def flag(text: str) -> list[str]:
     """The categories that ``text`` touches, sorted."""
-    return flag_words(folded_words(text))
-
-
-def flag_words(words: Iterable[str]) -> list[str]:
-    """The same for words that `folded_words` made."""
-    symbols = "".join(map(_symbol, words))
-    if not _HEADS.search(symbols):
-        return []
-    symbols = _LEXICON.allowed.sub(lambda match: _UNKNOWN * len(match[0]), symbols)
-    found: set[str] = set()
-    for head in _HEADS.finditer(symbols):
-        for category, pattern in _LEXICON.starting_with[head[0]]:
-            if category not in found and pattern.match(symbols, head.start()):
-                found.add(category)
+    symbols = "".join(map(_symbol, folded_words(text)))
+    found = _categories(symbols)
+    if found:  # seldom, so what clears a hit is looked for only then
+        found = _categories(_LEXICON.allowed.sub(lambda match: _UNKNOWN * len(match[0]), symbols))
     return sorted(found)
 
 
-def folded_words(text: str) -> list[str]:
+@lru_cache(maxsize=4)  # several checks read the same text, one after the other
+def folded_words(text: str) -> tuple[str, ...]:
     """The words of `normalise.folded` at a tenth of its cost, with "|" where a sentence ends.
 
     They differ in a number with a fraction, whose point ends a sentence here, and in the character "|" itself.
     """
     if not unicodedata.is_normalized("NFKC", text):
         text = unicodedata.normalize("NFKC", text)
-    return text.translate(_FOLDING).split()
+    return tuple(text.translate(_FOLDING).split())
+
+
+def _categories(symbols: str) -> set[str]:
+    found: set[str] = set()
+    for head in _HEADS.finditer(symbols):
+        for category, pattern in _LEXICON.starting_with[head[0]]:
+            if category not in found and pattern.match(symbols, head.start()):
+                found.add(category)
+    return found
 
 
 def _folding() -> dict[int, str]:

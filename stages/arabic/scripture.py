@@ -9,7 +9,6 @@ the names of months and feasts) quotes nothing and is left alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from stages.arabic.lexicon import folded_words
 from stages.arabic.normalise import folded
@@ -54,11 +53,11 @@ _FORMULAS = (
 )
 
 
-def quotes_scripture(text: str, words: Sequence[str] | None = None) -> bool:
-    """Whether the text quotes or cites scripture; ``words`` are its `folded_words` where the caller has them."""
+def quotes_scripture(text: str) -> bool:
+    """Whether the text quotes or cites scripture."""
     if _SIGNS.search(text) or _has_dense_uthmani(text):
         return True
-    said = " ".join(folded_words(text) if words is None else words)
+    said = " ".join(folded_words(text))
     if any(clue in said for clue in _CLUES) and _CITES.search(said):
         return True
     if ("(" in text or "[" in text or "»" in text) and _IN_BRACKETS.search(text):
@@ -80,6 +79,5 @@ def _fold(pattern: str) -> str:
 
 _CITES = re.compile(rf"(?<!\S)(?:{'|'.join(map(_fold, _FORMULAS))})(?!\w)")
 # One of these stands in every formula; most texts have none, which is quicker to see.
-_CLUES = tuple(
-    map(folded, ("قال", "يقول", "قول", "صدق الله", "سورة", "رواه", "خرجه", "صححه", "حسنه", "متفق", "رضي الله"))
-) + tuple(map(folded, ("سمعت", "مقدس", "جاء في", "إنجيل", "سفر")))
+_CLUES = tuple(map(folded, ("قال", "قول", "صدق الله", "سورة", "رواه", "خرجه", "صححه", "حسنه", "متفق", "رضي الله")))
+_CLUES += tuple(map(folded, ("سمعت", "مقدس", "جاء في", "إنجيل", "سفر", "وسلم")))

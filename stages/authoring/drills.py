@@ -159,7 +159,7 @@ UNITS = wordings(
         "compute": "احسب عدد ال{smalls} في {amount}.",
         "write": "اكتب {amount} بال{smalls}.",
     },
-    "المقدار المطلوب هو {nominative}، فكم يساوي بال{smalls}؟",
+    "المقدار المعطى هو {nominative}، فكم يساوي بال{smalls}؟",
 )
 
 

@@ -38,6 +38,8 @@ def read_rows(name: str, method: TrainMethod) -> tuple[list[Row], list[int], int
     path = paths.prepared_split(method.data, "train")
     tokens = read_json(paths.contract_lengths(method.data))
     every = read_jsonl(path)
+    if not every:
+        raise PipelineError(f"{path} holds no rows to train {name} on: add such rows to data.sources in params.yaml")
     rows = sorted((row for row in every if row["id"] in tokens), key=lambda row: str(row["id"]))
     if not rows:
         raise PipelineError(f"{path}: no row fits max_tokens for {name}: raise it in params.yaml")

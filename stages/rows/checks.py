@@ -16,6 +16,7 @@ from stages.arabic.normalise import light
 from stages.arabic.scripture import quotes_scripture
 from stages.files import Row
 from stages.params import Limits
+from stages.rows.special import has_special_token
 
 FLAGS = {
     "bidi_controls": "An invisible mark sets the direction of the text.",
@@ -29,7 +30,7 @@ FLAGS = {
     "same_answers": "The two answers of a pair say the same.",
     "scripture": "A text quotes or cites scripture.",
     "special_token": "A text holds a mark of a chat template, escaped or not.",
-    "tatweel": "A letter is drawn out by tatweel; the label «هـ» is not.",
+    "tatweel": "A word is drawn out by tatweel; the label «هـ» and «بـ» before a foreign word are not meant.",
     "too_long": "An answer has more characters or words than max_characters or max_words.",
     "too_short": "An answer has fewer characters than min_characters.",
     "unknown_token": "A text holds the mark that a tokenizer writes for what it does not know.",
@@ -73,7 +74,8 @@ _ARABIC = (
 )
 _ARABIC_LETTER = re.compile(f"[{_ARABIC}]")
 _OTHER_LETTER = re.compile(rf"[^\W\d_{_ARABIC}]")
-_LABEL = re.compile(r"(?<![^\W\d_])هـ(?![^\W\d_])")
+# The label or "Hijri" sign, and a particle joined to what is no Arabic word: «بـHTML».
+_JOINED = re.compile(rf"(?<![^\W\d_])(?:هـ(?![^\W\d_])|[وف]?(?:[بلكس]|ال|لل)ـ(?![{_ARABIC}ـ]))")
 # Most texts hold nothing but these: what follows is looked for only in the others.
 _UNUSUAL = re.compile(r"[^\s!-;=?-Z\\-~\u0621-\u063a\u0641-\u0652\u0660-\u066c\u060c\u061b\u061f«»–—“”‘’…]")
 
@@ -87,8 +89,6 @@ _SIGNS = {
     "mojibake": f"\ufffd|(?:[ØÙÚÛ][{_UTF8_IN_CP1252}]){{2}}|Ã[˜™š›\u0098-\u009b]|â€|(?:[طظ][{_UTF8_IN_CP1256}]){{2}}"
     "|[À-ÖØ-öø-ÿ]{5}",
     "unknown_token": r"<\s?unk\s?>|\[UNK\]|⁇",
-    "special_token": r"<\s?[|｜][^|｜<>]{1,40}[|｜]\s?>|<\s?/?\s?(?:think|s|bos|eos|pad|(?:start|end)_of_turn)\s?>"
-    r"|\[\s?/?\s?INST\s?\]|<\s?<\s?/?SYS\s?>\s?>",
 }
 _SIGN_PATTERNS = {name: re.compile(pattern) for name, pattern in _SIGNS.items()}
 
@@ -139,12 +139,13 @@ def _signs(text: str) -> Iterator[str]:
     """Flags of a text that do not depend on where it stands."""
     if _UNUSUAL.search(text):
         yield from (name for name, pattern in _SIGN_PATTERNS.items() if pattern.search(text))
-        if "ـ" in text and "ـ" in _LABEL.sub("", text):
+        if has_special_token(text):
+            yield "special_token"
+        if "ـ" in text and "ـ" in _JOINED.sub("", text):
             yield "tatweel"
     yield from (f"personal_data:{found.kind}" for found in personal.find(text))
-    words = lexicon.folded_words(text)
-    yield from (f"lexicon:{category}" for category in lexicon.flag_words(words))
-    if quotes_scripture(text, words):
+    yield from (f"lexicon:{category}" for category in lexicon.flag(text))
+    if quotes_scripture(text):
         yield "scripture"
 
 

@@ -21,6 +21,7 @@ from stages.errors import PipelineError
 from stages.files import Row
 from stages.params import Source
 from stages.rows.formats import Record, unique_keys
+from stages.rows.special import escape_special
 
 Messages = list[dict[str, str]]
 
@@ -41,11 +42,6 @@ SIDES = ("chosen", "rejected")
 # Codes of aya_dataset whose text is Arabic: MSA and eight dialects. Kanuri (knc) is in Arabic script and not Arabic.
 ARABIC_CODES = {"arb", "ars", "arz", "ary", "acq", "acm", "apc", "ajp", "aeb"}
 
-# Tokens of the chat templates of Qwen, Llama, Mistral, Gemma and DeepSeek. In a text they would end its turn.
-_SPECIAL = re.compile(
-    r"<(?=[|｜][^\s|｜<>]{1,40}[|｜]>|/?(?:think|tool_call|tool_response|s|bos|eos|start_of_turn|end_of_turn)>|</?SYS>>)"
-    r"|\[(?=/?INST\])"
-)
 # Turns that were turned into a string: to train on the brackets would be to read half of it.
 _SERIALISED = re.compile(r"""(?s)\s*\[\s*\{(?=.*?['"](?:role|الدور)['"]\s*:)(?=.*?['"](?:content|المحتوى)['"]\s*:)""")
 
@@ -56,13 +52,6 @@ class Refusal(PipelineError):
     def __init__(self, reason: str, sentence: str) -> None:
         super().__init__(sentence)
         self.reason = reason
-
-
-def escape_special(text: str) -> str:
-    """Put a space behind the first sign of every special token (``< |im_end|>``), so that it is read as characters."""
-    if "<" not in text and "[" not in text:
-        return text
-    return _SPECIAL.sub(lambda match: match[0] + " ", text)
 
 
 def detect(columns: Collection[str]) -> str:

@@ -1,7 +1,8 @@
 """The sources of params.yaml, streamed into the prepared files: memory grows with the number of rows, not with texts.
 
 A row that passes the checks, repeats no other and shares no eight words with an evaluation set goes to a split by a
-hash of its id. Test rows become generation prompts too; multiple-choice questions are for evaluation only.
+hash of its id. Test rows become generation prompts too; multiple-choice questions are for evaluation only. Sources
+that train alone and hold no SFT rows teach SFT by the answers that were preferred or labelled good.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from stages.files import Row
 from stages.params import Data, Source
 from stages.rows.kinds import singles
 from stages.rows.near import EvaluationIndex, NearDuplicates
-from stages.rows.screen import Tally, screen, text_key, texts_of
+from stages.rows.screen import Tally, said_by, screen, text_key, texts_of
 from stages.rows.sources import SKIPPED, read_source
 from stages.rows.split import SPLITS, side_of, unit_interval
 
@@ -52,6 +53,8 @@ class Mixture:
         for split, rows in self.late_bad.items():
             for row in rows:
                 self._write(f"unpaired/{split}", row)
+        if not self.data.shipped and not self.rows["sft/train"]:
+            self._teach_good_answers()
         for *_, prompt in sorted(self.prompts, key=lambda item: item[:2], reverse=True):
             self._write("generation", _generation_row(prompt))
         self.stack.close()
@@ -81,13 +84,14 @@ class Mixture:
 
     def _repeats(self, row: Row) -> str:
         """Why the row may not stand beside the rows before it and the evaluation sets; empty where it may."""
-        key = text_key(row)
+        said = said_by(row)
+        key = text_key(said)
         if key in self.seen:
             return "says the same as a row before it"
         self.seen.add(key)
         if any(self.evaluation.overlaps(part) for part in texts_of(row)):
             return "shares its words with an evaluation set"
-        if self.near.first_like(" ".join(texts_of(row))) is not None:
+        if self.near.first_like(said) is not None:
             return "a near copy of a row before it"
         return ""
 
@@ -99,6 +103,15 @@ class Mixture:
             waiting.append(bad)
         if len(waiting) > BAD_BEHIND_GOOD:
             self._write(f"unpaired/{split}", waiting.popleft())
+
+    def _teach_good_answers(self) -> None:
+        for split in ("train", "validation"):
+            self.files[f"unpaired/{split}"].flush()
+            with (self.folder / f"unpaired/{split}.jsonl").open(encoding="utf-8") as lines:
+                for row in map(json.loads, lines):
+                    if row.pop("label"):
+                        row.pop("pair", None)
+                        self._write(f"sft/{split}", row | {"flaw": None})
 
     def _keep_prompt(self, row: Row) -> None:
         item = (-unit_interval(self.data.seed, "generation", row["id"]), row["id"], row)

@@ -9,6 +9,7 @@ from pathlib import Path
 from stages.arabic.normalise import light
 from stages.errors import PipelineError
 from stages.files import Row, numbered_jsonl
+from stages.rows.special import has_special_token
 
 COMMON_FIELDS = ("id", "topic", "source", "license")
 TEXT_FIELDS = {
@@ -21,8 +22,6 @@ TEXT_FIELDS = {
 }
 # What `stages.scoring.text.passes` knows; the names stand here too, because preparing data imports no metric.
 CHECK_NAMES = ("contains", "not_contains", "exact_words", "max_words", "starts_with", "ends_with", "items")
-# A special token inside a text would be read as the end of a turn, not as characters.
-SPECIAL_TOKEN_MARKS = ("<|", "|>", "<think>", "</think>")
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def check(raw: Raw) -> None:
         if not isinstance(value, str) or not value.strip():
             found = "nothing" if field not in raw.row else repr(value)
             raise PipelineError(f"{raw.place}: field {field!r} must be a non-empty string, found {found}: mend the row")
-        if any(mark in value for mark in SPECIAL_TOKEN_MARKS):
+        if has_special_token(value):
             raise PipelineError(f"{raw.place}: field {field!r} contains a chat template's special token: remove it")
     if raw.kind == "skills":
         _check_skill(raw)
@@ -86,7 +85,7 @@ def _check_skill(raw: Raw) -> None:
         for field in ("answer", "completion")
     ):
         raise PipelineError(f"{raw.place}: field 'wrong' must be a list of objects with 'answer' and 'completion'")
-    if any(mark in item[field] for item in wrong for field in ("answer", "completion") for mark in SPECIAL_TOKEN_MARKS):
+    if any(has_special_token(item[field]) for item in wrong for field in ("answer", "completion")):
         raise PipelineError(f"{raw.place}: field 'wrong' contains a chat template's special token: remove it")
     if len(wrong) != 3 or len({item["answer"] for item in wrong} | {row["answer"]}) != 4:
         raise PipelineError(

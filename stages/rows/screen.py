@@ -73,10 +73,14 @@ def texts_of(row: Row) -> Iterator[str]:
         yield row["question"]
 
 
-def text_key(row: Row) -> int:
-    """Eight bytes of a hash of the row's texts at the light level: equal for rows that say the same."""
-    text = light(" ".join(texts_of(row)))
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
+def said_by(row: Row) -> str:
+    """Everything the row says, at the light level."""
+    return light(" ".join(texts_of(row)))
+
+
+def text_key(said: str) -> int:
+    """Eight bytes of a hash: equal for rows that say the same."""
+    return int.from_bytes(blake2b(said.encode(), digest_size=8).digest())
 
 
 def _masked(turns: list[dict[str, str]]) -> list[dict[str, str]]:
