@@ -24,7 +24,7 @@ from stages.arabic.numbers import (
 
 NUMBERS = st.integers(0, LARGEST)
 GENDERS = st.sampled_from(["m", "f"])
-CASES = st.sampled_from(["nominative", "oblique"])
+CASES = st.sampled_from(["nominative", "oblique", "accusative"])
 
 PLAIN = {
     0: "صفر",
@@ -111,6 +111,19 @@ INFLECTED: list[tuple[int, Gender, Case, str]] = [
     (12_005, "f", "nominative", "اثنا عشر ألفاً وخمس"),
     (200_000, "m", "oblique", "مئتي ألف"),
     (202_000, "m", "oblique", "مئتي ألف وألفين"),
+    (1, "m", "accusative", "واحداً"),
+    (1, "f", "accusative", "واحدة"),
+    (3, "m", "accusative", "ثلاثة"),
+    (3, "f", "accusative", "ثلاثاً"),
+    (11, "m", "accusative", "أحد عشر"),
+    (18, "f", "accusative", "ثماني عشرة"),
+    (21, "m", "accusative", "واحداً وعشرين"),
+    (21, "f", "accusative", "إحدى وعشرين"),
+    (25, "f", "accusative", "خمساً وعشرين"),
+    (28, "f", "accusative", "ثمانياً وعشرين"),
+    (35, "m", "accusative", "خمسة وثلاثين"),
+    (1001, "m", "accusative", "ألفاً وواحداً"),
+    (1_000_000, "m", "accusative", "مليوناً"),
 ]
 
 KILOMETRE = Noun("كيلومتر", "كيلومترات")
@@ -142,6 +155,14 @@ COUNTED: list[tuple[int, Noun, Case, str]] = [
     (12_000, HOUR, "oblique", "اثني عشر ألف ساعة"),
     (200_000, RIYAL, "nominative", "مئتا ألف ريال"),
     (2_000_000, RIYAL, "nominative", "مليونا ريال"),
+    (1, RIYAL, "accusative", "ريالاً واحداً"),
+    (3, HOUR, "accusative", "ثلاث ساعات"),
+    (8, HOUR, "accusative", "ثماني ساعات"),
+    (23, HOUR, "accusative", "ثلاثاً وعشرين ساعة"),
+    (81, KILOMETRE, "accusative", "واحداً وثمانين كيلومتراً"),
+    (101, RIYAL, "accusative", "مئة ريال وريالاً"),
+    (1000, RIYAL, "accusative", "ألف ريال"),
+    (21_000, HOUR, "accusative", "واحداً وعشرين ألف ساعة"),
 ]
 
 
@@ -204,6 +225,7 @@ def test_a_number_out_of_range_is_refused_by_name(n: int) -> None:
 
 UNITS = {word: n for n in range(1, 11) for word in (spell(n), spell(n, "f"), spell(n, "f", "oblique"))}
 UNITS |= {"اثنين": 2, "اثنا": 2, "اثني": 2, "اثنتا": 2, "اثنتي": 2, "أحد": 1, "إحدى": 1, "ثماني": 8, "صفر": 0}
+UNITS |= {word: n for n in range(1, 11) for word in (spell(n, "m", "accusative"), spell(n, "f", "accusative"))}
 TENS = {spell(n, case=case): n for n in range(20, 100, 10) for case in ("nominative", "oblique")}
 HUNDREDS = {spell(n): n for n in range(100, 1000, 100)} | {"مئتين": 200, "مئتا": 200, "مئتي": 200}
 SCALES = {"ألف": 1000, "ألفاً": 1000, "آلاف": 1000, "مليون": 10**6, "مليوناً": 10**6, "ملايين": 10**6}

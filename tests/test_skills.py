@@ -303,7 +303,10 @@ UNITS = {  # singular: (plural, accusative)
     "ليرة": ("ليرات", "ليرة"),
 }
 AMOUNTS_IN_WORDS = {
-    spell(n, gender, case): n for n in range(1, 1000) for gender in ("m", "f") for case in ("nominative", "oblique")
+    spell(n, gender, case): n
+    for n in range(1, 1000)
+    for gender in ("m", "f")
+    for case in ("nominative", "oblique", "accusative")
 }
 
 
@@ -328,10 +331,18 @@ def amounts_of(text: str) -> list[int]:
         assert word == expected, (text, word)
         if not numeral.isdecimal() and n % 100 not in (1, 2):
             gender = gender_of(forms[word])
-            written = {spell(n, gender), spell(n, gender, "oblique")}
+            written = {spell(n, gender), spell(n, gender, "oblique"), spell(n, gender, "accusative")}
             assert numeral in written or f"{numeral[:-1]}ٍ" in written, (text, numeral)  # ثماني before its noun, ثمانٍ
         found.append(n)
     return found
+
+
+def test_what_a_verb_takes_as_its_object_is_spelled_so() -> None:
+    object_of = r"(?:اكتب|دفعت هند|اقسم|وبلغت الفاتورة|حول|أفك)"
+    bare = rf"{object_of} (?:واحد|ثلاث|أربع|خمس|ست|سبع|ثمانٍ|ثماني|تسع|ريال|درهم|دينار|جنيه) و\w+"
+    prompts = [row["prompt"] for task in ("units", "money") for row in BUILT[task]]
+    assert [prompt for prompt in prompts if re.search(bare, prompt)] == []
+    assert any(re.search(rf"{object_of} \w+اً و\w+ين ", prompt) for prompt in prompts)
 
 
 def gender_of(noun: str) -> Gender:

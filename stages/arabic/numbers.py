@@ -8,6 +8,8 @@ pretraining text lean on them:
 * After 3 to 10 the noun is a plural, after 11 to 99 an accusative singular, after a full hundred a plain singular.
 * A dual loses its nun in front of the noun it governs: مئتان, but مئتا ألف; ألفان, but ألفا ريال.
 * 101 and 102 repeat the noun: مئة ألف وألف، ألف ريال وريالان.
+* The object of a verb is not always spelled like what follows a preposition: في ثلاث وعشرين ساعة, but
+  انتظر ثلاثاً وعشرين ساعة; من واحد وعشرين ريالاً, but دفع واحداً وعشرين ريالاً.
 
 Thousands and millions are nouns that get counted, so one function serves them and everything else.
 """
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Gender = Literal["m", "f"]
-Case = Literal["nominative", "oblique"]
+Case = Literal["nominative", "oblique", "accusative"]  # oblique: the genitive
 
 LARGEST = 999_999_999
 
@@ -79,7 +81,7 @@ def count(n: int, noun: Noun, case: Case = "nominative") -> str:
     """
     _check(n, 0, LARGEST)
     if n == 1:
-        return f"{noun.singular} {_small(1, noun.gender, case, construct=False)}"
+        return f"{_single(noun, case)} {_small(1, noun.gender, case, construct=False)}"
     return " و".join(_counted(n, noun, case, construct=False))
 
 
@@ -143,12 +145,16 @@ def _counted(n: int, noun: Noun, case: Case, construct: bool) -> list[str]:
     """The parts of "n nouns", still to be joined; a single noun stands without its numeral."""
     head, last = n - n % 100, n % 100
     if last in (1, 2):
-        tail = noun.singular if last == 1 else noun.dual(case, construct)
+        tail = noun.dual(case, construct) if last == 2 else noun.singular if construct else _single(noun, case)
         return [*_counted(head, noun, case, construct=False), tail] if head else [tail]
     form = noun.after(n)
     if construct and form == noun.accusative:
         form = noun.singular
     return [f"{_words(n, noun.gender, case, construct=True)} {form}"]
+
+
+def _single(noun: Noun, case: Case) -> str:
+    return noun.accusative if case == "accusative" else noun.singular
 
 
 def _small(n: int, gender: Gender, case: Case, construct: bool) -> str:
@@ -157,6 +163,8 @@ def _small(n: int, gender: Gender, case: Case, construct: bool) -> str:
     tens, unit = divmod(n, 10)
     if n == 2:
         return _two(gender) + _dual_ending(case, construct=False)
+    if n <= 10 and case == "accusative" and not construct and not ones[n].endswith("ة"):
+        return ones[n] + "اً"
     if n == 8 and gender == "f" and not construct:
         return "ثمانٍ"
     if n <= 10:

@@ -157,7 +157,7 @@ UNITS = wordings(
         "how-many": "كم {small} في {amount}؟",
         "number": "ما عدد ال{smalls} في {amount}؟",
         "compute": "احسب عدد ال{smalls} في {amount}.",
-        "write": "اكتب {amount} بال{smalls}.",
+        "write": "اكتب {object} بال{smalls}.",
     },
     "المقدار المعطى هو {nominative}، فكم يساوي بال{smalls}؟",
 )
@@ -199,6 +199,7 @@ def _unit_row(conversion: Conversion, n: int, near: list[int], wording: Wording,
         fields={
             "amount": write(n, conversion.large, "oblique"),
             "nominative": write(n, conversion.large),
+            "object": write(n, conversion.large, "accusative"),
             "small": conversion.small.accusative,
             "smalls": conversion.small.plural,
         },

@@ -1,6 +1,6 @@
-"""Verifiable rows on reading: a short report names people, a place, a day, an hour and a "
-"number of things; one ask"
-for one of them, or for several in a given order. The reports are our own; nobody in them is a real person.
+"""Verifiable rows on reading: a short report names people, a place, a day, an hour and a number of things.
+
+A row asks for one of them, or for several in a given order. The reports are our own; nobody in them is a real person.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ PLACES = (
     "تعز بنغازي اللاذقية "
     "صيدا نابلس العقبة الدمام سوسة أغادير كسلا أبها دمياط حمص"
 )
+PORTS = "صفاقس جدة وهران صلالة بنغازي اللاذقية صيدا العقبة الدمام سوسة أغادير دمياط"
+STATIONS = "طنطا فاس صفاقس جدة البصرة وهران أسوان مراكش قسنطينة المنصورة الدمام سوسة دمياط"  # where trains stop
 HOURS = tuple(
     f"{hour} {part}"
     for hour in ("السادسة", "السابعة", "الثامنة", "التاسعة", "السابعة والنصف", "الثامنة والربع")
     for part in ("صباحاً", "مساءً")
 )
+EVENING = tuple(hour for hour in HOURS if hour.endswith("مساءً"))
 # With their noun these look alike in every case, so that the answer stands in the text letter for letter.
 AMOUNTS = (*range(3, 12), *range(13, 20))
 
@@ -45,6 +48,8 @@ class Scene:
     where: str
     things: str
     thing: Noun
+    places: str = PLACES
+    hours: tuple[str, ...] = HOURS
 
 
 SCENES = (
@@ -64,6 +69,7 @@ SCENES = (
         "مدينة المعرض",
         "اللوحات",
         Noun("لوحة", "لوحات", "f"),
+        hours=EVENING,
     ),
     Scene(
         "يوم {day} سلم{t} {name} مكتبة {place} {count} هدية من الأسرة، وتم التسليم في الساعة {hour} "
@@ -81,6 +87,7 @@ SCENES = (
         "المدينة التي ينسب إليها القطار",
         "المقاعد",
         Noun("مقعد", "مقاعد"),
+        places=STATIONS,
     ),
     Scene(
         "زرع{t} {name} {count} في حديقة عامة في {place} صباح يوم {day}، ثم التقط المصور {other} صورة "
@@ -116,6 +123,7 @@ SCENES = (
         "مدينة السوق",
         "السجادات",
         Noun("سجادة", "سجادات", "f"),
+        hours=EVENING,
     ),
     Scene(
         "زار الطبيب {other} عيادة {place} يوم {day} في الساعة {hour}، وعلم أن {name} طلب{t} {count} من القطن",
@@ -132,6 +140,7 @@ SCENES = (
         "مدينة المغادرة",
         "السمكات",
         Noun("سمكة", "سمكات", "f"),
+        places=PORTS,
     ),
     Scene(
         "استأجر{t} {name} قاعة في {place} لحفل يوم {day}، على أن يرتب العامل {other} {count} قبل الساعة {hour}",
@@ -140,6 +149,7 @@ SCENES = (
         "مدينة القاعة",
         "الكراسي",
         Noun("كرسي", "كراسي"),
+        hours=EVENING,
     ),
     Scene(
         "أرسل{t} {name} {count} بالبريد إلى {place} يوم {day}، وتسلمها الموزع {other} في الساعة {hour}",
@@ -164,6 +174,7 @@ SCENES = (
         "مدينة المرصد",
         "النجمات",
         Noun("نجمة", "نجمات", "f"),
+        hours=EVENING,
     ),
     Scene(
         "أعد{t} {name} لضيوف {place} {count} يوم {day}، وقدمها النادل {other} في الساعة {hour}",
@@ -197,6 +208,7 @@ SCENES = (
         "مدينة المتحف",
         "الجرار",
         Noun("جرة", "جرار", "f"),
+        hours=EVENING,
     ),
 )
 
@@ -284,9 +296,9 @@ def _draw(rng: Random, scene: Scene) -> Report:
     woman = rng.random() < 0.5
     name, *names = rng.sample((WOMEN if woman else MEN).split(), 3)
     other, *others = rng.sample([man for man in MEN.split() if man not in (name, *names)], 3)
-    place, *places = rng.sample(PLACES.split(), 4)
+    place, *places = rng.sample(scene.places.split(), 4)
     day, *days = rng.sample(WEEKDAYS, 4)
-    hour, *hours = rng.sample(HOURS, 6)
+    hour, *hours = rng.sample(scene.hours, 6)
     n, *amounts = rng.sample(AMOUNTS, 5)
     values = {
         "name": name,

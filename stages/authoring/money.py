@@ -94,11 +94,11 @@ SMALL = wordings(
     "المبلغ بال{smalls} هو {answer}.",
     {
         "how-many": "إذا كان في ال{unit} مئة {small}، فكم {accusative} في {amount}؟",
-        "convert": "حول {amount} إلى {smalls}، علماً أن في ال{unit} مئة {small}.",
+        "convert": "حول {object} إلى {smalls}، علماً أن في ال{unit} مئة {small}.",
         "worth": "في ال{unit} مئة {small}، فما قيمة {amount} بال{smalls}؟",
         "write": "اكتب مبلغاً قدره {nominative} بال{smalls} وحدها، وفي ال{unit} مئة {small}.",
     },
-    "أريد أن أفك {amount} إلى {smalls} معدنية، وفي ال{unit} مئة {small}، فكم أستلم؟",
+    "أريد أن أفك {object} إلى {smalls} معدنية، وفي ال{unit} مئة {small}، فكم أستلم؟",
 )
 CHANGE = wordings(
     "change",
@@ -127,9 +127,9 @@ ONE = wordings(
     "ثمن ال{thing} {single} هو {answer}.",
     {
         "price": "ثمن {things} متشابهة {total}، فكم ثمن ال{thing} {single}؟",
-        "bought": "دفعت هند {total_of} لشراء {things} بسعر واحد، فما ثمن ال{thing} {single}؟",
-        "divide": "اقسم {total_of} على {things} لتعرف ثمن ال{thing} {single}.",
-        "equal": "اشترى خالد {things} بسعر موحد، وبلغت الفاتورة {total_of}، فبكم ال{thing} {single}؟",
+        "bought": "دفعت هند {total_paid} لشراء {things} بسعر واحد، فما ثمن ال{thing} {single}؟",
+        "divide": "اقسم {total_paid} على {things} لتعرف ثمن ال{thing} {single}.",
+        "equal": "اشترى خالد {things} بسعر موحد، وبلغت الفاتورة {total_paid}، فبكم ال{thing} {single}؟",
     },
     "يعرض المتجر {things} مقابل {total_of}، فكم يكلفني شراء {thing} {bare_single}؟",
 )
@@ -195,7 +195,8 @@ def _sub_units(rng: Random, size: int) -> Iterator[SkillRow]:
 
         def amount(case: Case, currency: Currency = currency, whole: int = whole, part: int = part) -> str:
             assert currency.small is not None
-            units = currency.unit.singular if whole == 1 else count(whole, currency.unit, case)
+            one = currency.unit.accusative if case == "accusative" else currency.unit.singular
+            units = one if whole == 1 else count(whole, currency.unit, case)
             return f"{units} و{count(part, currency.small, case)}"
 
         answer = count(total, currency.small)
@@ -213,6 +214,7 @@ def _sub_units(rng: Random, size: int) -> Iterator[SkillRow]:
                 "accusative": currency.small.accusative,
                 "amount": amount("oblique"),
                 "nominative": amount("nominative"),
+                "object": amount("accusative"),
             },
             answer=answer,
             wrong=pick_wrong(answer, [count(n, currency.small) for n in near if n < 1000]),
@@ -302,6 +304,7 @@ def _prices_of_one(rng: Random, size: int) -> Iterator[SkillRow]:
                 "bare_single": "واحدة" if thing.gender == "f" else "واحد",
                 "total": write(amount * price, currency.unit),
                 "total_of": write(amount * price, currency.unit, "oblique"),
+                "total_paid": write(amount * price, currency.unit, "accusative"),
             }
             answer = write(price, currency.unit)
             fresh = amount * price < 100 and (currency.key, amount, price) not in used

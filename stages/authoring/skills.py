@@ -137,6 +137,7 @@ HALF_RIGHT: dict[str, frozenset[str]] = {
     "LS": frozenset({"الراند الجنوب أفريقي"}),
     "MK": frozenset({"الألبانية"}),
     "NA": frozenset({"الراند الجنوب أفريقي"}),
+    "NP": frozenset({"الروبية الهندية"}),
     "PA": frozenset({"أمريكا الجنوبية"}),
     "PG": frozenset({"آسيا"}),
     "RU": frozenset({"آسيا"}),
