@@ -4,7 +4,7 @@ Reads metrics/eval/<model>/{summary.json,rows.jsonl} for params.yaml: models, an
 Writes metrics/methods.json ({model: {metric: number}}, flat and free of timings, so that the same scores are the same
 bytes), metrics/methods.csv (model, metric, value, low, high), which plots and spreadsheets read, and
 metrics/differences.json ({metric: {model: {other: difference}}} against base, SFT and the controls, with p-values
-adjusted for their number, and the prompts that would separate what is not separated).
+adjusted for all pairs of models, and the prompts that would separate what is not separated).
 
 Beside the metrics of `evaluate` a row has
   knowledge_retention  containment divided by sft's on the same prompts (exactly 1 for sft; null when sft contains no
@@ -27,7 +27,7 @@ from stages.errors import PipelineError, run_stage
 from stages.files import Row, rounded, write_json, write_text
 from stages.params import Evaluate, load_params
 from stages.reporting.inputs import controls, eval_summary, need, train_summary
-from stages.reporting.scores import FIELDS, REFERENCE, Scores, differences, places, read_scores, retention
+from stages.reporting.scores import FIELDS, REFERENCE, RETENTION, Scores, differences, places, read_scores, retention
 
 SHOWN = ("exact_match", "containment", "knowledge_retention", "behaviour_rate", "chrf")
 HEADLINE = (
@@ -154,7 +154,7 @@ def main() -> None:
     scores = read_scores(params.models)
     table = compare(scores, params.evaluate)
     against = ["base", REFERENCE, *controls(params)]
-    apart = {metric: differences(scores, metric, against, params.evaluate) for metric in FIELDS}
+    apart = {metric: differences(scores, metric, against, params.evaluate) for metric in (*FIELDS, RETENTION)}
     write_json(paths.DIFFERENCES, {metric: found for metric, found in apart.items() if found})
     write_json(paths.METHODS_JSON, {model: flat(row) for model, row in table.items()})
     write_text(paths.METHODS_CSV, long_csv(table))

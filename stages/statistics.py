@@ -13,9 +13,10 @@ Every resampling uses the same constant seed: a rerun gives the same bytes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from itertools import combinations
 from statistics import NormalDist
 from typing import Any
 
@@ -25,6 +26,8 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 RESAMPLING_SEED = 20_260
+POWER = 0.8  # of a sample that is large enough, the convention of Cohen (1988)
+ROUNDING = 12  # decimals; thirds of three seeds cancel only up to rounding, and a tie must count as one
 _BLOCK_ELEMENTS = 4_000_000  # of counts in one matrix product: 32 MB
 
 
@@ -54,6 +57,26 @@ class Difference(Interval):
         return self.low <= 0 <= self.high
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """First minus second among several models; ``p_adjusted`` is Holm's (1979) over all of their pairs.
+
+    ``prompts_needed`` would separate the two with `POWER`; None where no number would.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p_value: float
+    p_adjusted: float
+    separated: bool
+    prompts_needed: int | None
+
+    def mirrored(self) -> Comparison:
+        """Second minus first."""
+        return replace(self, mean=0.0 - self.mean, low=0.0 - self.high, high=0.0 - self.low)
+
+
 def bootstrap(values: ArrayLike, samples: int, confidence: float) -> Interval:
     """Percentile bootstrap of the mean (Efron 1979); ``values`` is (seeds, prompts) or (prompts,), finite numbers.
 
@@ -67,16 +90,13 @@ def bootstrap(values: ArrayLike, samples: int, confidence: float) -> Interval:
 def paired_difference(first: ArrayLike, second: ArrayLike, samples: int, confidence: float) -> Difference:
     """Bootstrap of mean(first) - mean(second) over shared prompts; the numbers of seeds may differ.
 
-    The p-value is twice the smaller share of resamples on either side of 0, counted with one more than was drawn so
-    that it is never 0 (Davison and Hinkley 1997, section 4.2). ``per_seed`` is empty unless both have as many seeds.
+    ``per_seed`` is empty unless both have as many seeds.
     """
     one, two = _pair(first, second)
-    drawn = _resampled_means(_changes(one, two)[None], samples)[0]
-    drawn = drawn.round(12)  # thirds of three seeds cancel only up to rounding, and a tie must count as one
-    share = (1 + min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))) / (samples + 1)
+    drawn = _resampled_means(_changes(one, two)[None], samples)[0].round(ROUNDING)
     per_seed = _floats(one.mean(axis=1) - two.mean(axis=1)) if len(one) == len(two) else ()
     mean = float(one.mean() - two.mean())
-    return Difference(mean, *_limits(drawn, confidence), one.shape[1], per_seed, p_value=min(1.0, 2 * share))
+    return Difference(mean, *_limits(drawn, confidence), one.shape[1], per_seed, p_value=_p_value(drawn))
 
 
 def bootstrap_ratio(numerator: ArrayLike, denominator: ArrayLike, samples: int, confidence: float) -> Interval:
@@ -121,21 +141,87 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def prompts_needed(first: ArrayLike, second: ArrayLike, confidence: float, power: float = 0.8) -> int | None:
-    """Prompts that would separate two models whose difference is the one observed, with probability ``power``.
+def all_comparisons(
+    values: Mapping[str, ArrayLike], samples: int, confidence: float, over: str | None = None
+) -> dict[tuple[str, str], Comparison]:
+    """Every ordered pair of the models, on shared prompts; their unordered pairs are one family of tests.
 
-    n = ((z(confidence) + z(power)) sd / difference)^2 for a paired z-test, sd being that of the differences per
-    prompt, each averaged over seeds (for example Chow, Shao and Wang 2008, section 3.1). It takes the observed
-    difference for the true one, and more prompts do not make the spread over seeds smaller. None without a
-    difference.
+    With ``over``, all means are divided by that model's in the same resample (knowledge retention). The tables, the
+    ranks and the opening read one family, so that none separates what another calls a tie. At least so many resamples
+    are drawn that the smallest p-value, corrected, is half the level. Raises ValueError when ``over`` has mean 0.
+    """
+    matrices = {name: _matrix(value) for name, value in values.items()}
+    pairs = list(combinations(matrices, 2))
+    samples = max(samples, math.ceil(4 * len(pairs) / (1 - confidence)))
+    unit, units = 1.0, np.ones(samples)
+    if over is not None:
+        unit, units = float(matrices[over].mean()), _resampled_means(matrices[over][None], samples)[0]
+        if unit == 0:
+            raise ValueError(f"a ratio to nothing: {over} is 0 for every prompt")
+    kept = units != 0
+    drawn = []
+    for one, two in pairs:
+        changes = _resampled_means(_changes(*_pair(matrices[one], matrices[two]))[None], samples)[0]
+        drawn.append((changes[kept] / units[kept]).round(ROUNDING))
+    p_values = [_p_value(changes) for changes in drawn]
+    found: dict[tuple[str, str], Comparison] = {}
+    for (one, two), changes, p_value, p_adjusted in zip(pairs, drawn, p_values, holm(p_values), strict=True):
+        forward = Comparison(
+            float(matrices[one].mean() - matrices[two].mean()) / unit,
+            *_limits(changes, confidence),
+            p_value,
+            p_adjusted,
+            separated=p_adjusted < 1 - confidence,
+            prompts_needed=prompts_needed(matrices[one], matrices[two], confidence, comparisons=len(pairs)),
+        )
+        found |= {(one, two): forward, (two, one): forward.mirrored()}
+    return found
+
+
+def prompts_needed(first: ArrayLike, second: ArrayLike, confidence: float, comparisons: int = 1) -> int | None:
+    """Prompts at which the observed difference, if it is the true one, is separated with `POWER`.
+
+        n = (sd^2 + 2 r^2 / S) / ((difference / (z_(1 - alpha / 2m) + z_power))^2 - t^2 / S)
+
+    Among m ``comparisons`` the level is that of Holm's first and strictest step, alpha / m. sd^2 is the variance over
+    prompts of the differences, each averaged over the S seeds; t^2 that between seeds, which no prompt reduces, and
+    r^2 what neither explains, both by the method of moments of a two-way layout. The bootstrap counts r^2 / S three
+    times (Owen 2007, "The pigeonhole bootstrap"), so what it is to separate needs them three times. With
+    one seed this is the formula of Cohen (1988) and of Miller (2024, arXiv 2411.00640, section 5).
+    None where no number is enough: there is no difference, or the seeds spread too much, and more of them are needed.
     """
     one, two = _pair(first, second)
-    changes = _changes(one, two).mean(axis=0)
-    if abs(changes.mean()) < 1e-12 or len(changes) < 2:
+    changes = _changes(one, two)
+    seeds, prompts = changes.shape
+    if abs(changes.mean()) < 1e-12 or prompts < 2:
         return None
+    between, rest = _seed_variances(changes)
     normal = NormalDist()
-    z = normal.inv_cdf((1 + confidence) / 2) + normal.inv_cdf(power)
-    return max(2, math.ceil((z * float(changes.std(ddof=1)) / float(changes.mean())) ** 2))
+    z = normal.inv_cdf(1 - (1 - confidence) / (2 * comparisons)) + normal.inv_cdf(POWER)
+    room: float = (float(changes.mean()) / z) ** 2 - between / seeds
+    if room <= 0:
+        return None
+    spread: float = float(changes.mean(axis=0).var(ddof=1)) + 2 * rest / seeds
+    return max(2, math.ceil(spread / room))
+
+
+def _seed_variances(changes: Floats) -> tuple[float, float]:
+    """Between seeds, and left over, of (seeds, prompts) without replicates; both 0 for one seed."""
+    seeds, prompts = changes.shape
+    if seeds == 1:
+        return 0.0, 0.0
+    left = changes - changes.mean(axis=1, keepdims=True) - changes.mean(axis=0) + changes.mean()
+    rest = float((left**2).sum()) / ((seeds - 1) * (prompts - 1))
+    return max(0.0, float(changes.mean(axis=1).var(ddof=1)) - rest / prompts), rest
+
+
+def _p_value(drawn: Floats) -> float:
+    """Two-sided: twice the smaller share of resamples on either side of 0.
+
+    Counted with one more than was drawn, so that it is never 0 (Davison and Hinkley 1997, section 4.2).
+    """
+    share = (1 + min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))) / (drawn.size + 1)
+    return min(1.0, 2 * share)
 
 
 def _matrix(values: ArrayLike) -> Floats:

@@ -49,6 +49,41 @@ def test_a_planted_large_effect_is_separated(root: Path) -> None:
     assert table["ipo"]["knowledge_retention_high"] < 0.5
 
 
+def apart(root: Path) -> Any:
+    return json.loads((root / "metrics/differences.json").read_text(encoding="utf-8"))
+
+
+def test_a_tie_never_needs_fewer_prompts_than_were_used(root: Path) -> None:
+    world = World()
+    world.clean = {model: 0.45 + 0.03 * place for place, model in enumerate(MODELS)}
+    world.knows = {model: 0.9 - 0.03 * place for place, model in enumerate(MODELS)}
+    compared(root, world)
+    ties = [
+        one for found in apart(root).values() for row in found.values() for one in row.values() if not one["separated"]
+    ]
+    assert [one for one in ties if one["prompts_needed"] is not None]
+    assert not [one for one in ties if one["prompts_needed"] is not None and one["prompts_needed"] <= one["prompts"]]
+
+
+def test_ranks_and_differences_are_one_verdict(root: Path) -> None:
+    world = World()
+    world.clean |= {"dpo": 0.95, "kto": 0.8, "sft_more": 0.3}
+    table = compared(root, world)
+    found = apart(root)["behaviour_rate"]
+    assert set(found["dpo"]) == {"base", "sft", "sft_more", "sft_chosen"}
+    for other in ("sft", "sft_more", "sft_chosen"):
+        better = [model for model in found if model != other and found[model][other]["separated"]]
+        better = [model for model in better if found[model][other]["mean"] > 0]
+        base = found[other]["base"]
+        better += ["base"] if base["separated"] and base["mean"] < 0 else []
+        assert table[other]["rank_behaviour"] == 1 + len(better)
+
+
+def test_every_headline_metric_with_rows_has_its_differences(root: Path) -> None:
+    compared(root, World())
+    assert set(apart(root)) >= {"behaviour_rate", "knowledge_retention", "containment", "exact_match", "chrf"}
+
+
 def test_knowledge_is_kept_relative_to_sft(root: Path) -> None:
     table = compared(root, World())
     names = ("knowledge_retention", "knowledge_retention_low", "knowledge_retention_high")

@@ -7,11 +7,19 @@ import random
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 from scipy.stats import bootstrap as scipy_bootstrap
 
 from stages import statistics
-from stages.statistics import bootstrap, bootstrap_ratio, holm, paired_difference, prompts_needed, wilson
+from stages.statistics import (
+    all_comparisons,
+    bootstrap,
+    bootstrap_ratio,
+    holm,
+    paired_difference,
+    prompts_needed,
+    wilson,
+)
 
 SAMPLES, CONFIDENCE = 20_000, 0.95
 # Two percentile estimates of 20,000 resamples differ by less than this share of the interval's width.
@@ -118,13 +126,100 @@ def test_what_has_one_seed_is_the_same_under_every_seed(scores: np.ndarray) -> N
 def test_the_prompts_needed_are_enough_and_not_far_too_many() -> None:
     generator = np.random.default_rng(9)
     first, second = generator.normal(0.5, 0.3, 300), generator.normal(0.45, 0.3, 300)
-    needed = prompts_needed(first, second, CONFIDENCE, power=0.8)
+    needed = prompts_needed(first, second, CONFIDENCE)
     assert needed is not None
     change, spread = (first - second).mean(), (first - second).std(ddof=1)
     drawn = generator.normal(change, spread, size=(4000, needed))
     z = np.abs(drawn.mean(axis=1)) / (drawn.std(axis=1, ddof=1) / np.sqrt(needed))
     assert (z > 1.96).mean() == pytest.approx(0.8, abs=0.03)  # 4,000 trials: a standard error of 0.006
     assert prompts_needed(first, first, CONFIDENCE) is None
+
+
+def test_the_prompts_needed_are_the_published_formula_and_rise_with_the_number_of_comparisons() -> None:
+    change = np.random.default_rng(15).normal(0.1, 0.4, 126)
+    size = abs(change.mean()) / change.std(ddof=1)
+    for comparisons in (1, 28):
+        z = norm.ppf(1 - 0.05 / (2 * comparisons)) + norm.ppf(0.8)
+        found = prompts_needed(change, np.zeros(126), CONFIDENCE, comparisons)
+        assert found == np.ceil((z / size) ** 2)
+
+
+def layered(generator: np.random.Generator, between: float, prompts: int) -> np.ndarray:
+    """Differences of 0.1 in three seeds: their spread, that over prompts (0.3) and what neither explains (0.3)."""
+    shape = (3, prompts)
+    seed, prompt = generator.normal(0, between, (3, 1)), generator.normal(0, 0.3, (1, prompts))
+    return 0.1 + seed + prompt + generator.normal(0, 0.3, shape)
+
+
+def test_the_prompts_needed_with_seeds_are_enough_for_the_bootstrap() -> None:
+    """Take the size that a large sample of the world asks for, and see how often the bootstrap separates there."""
+    generator = np.random.default_rng(16)
+    size = prompts_needed(layered(generator, 0.0, 20_000), np.zeros(20_000), CONFIDENCE)
+    assert size is not None
+    found = sum(
+        not paired_difference(layered(generator, 0.0, size), np.zeros(size), 400, CONFIDENCE).tie for _ in range(300)
+    )
+    assert 0.75 < found / 300 < 0.95  # counted conservatively: at least the stated 0.8, less three standard errors
+
+
+def test_seeds_that_spread_widely_leave_no_number_of_prompts() -> None:
+    generator = np.random.default_rng(17)
+    calm, wild = layered(generator, 0.0, 100), 0.1 + np.array([[-0.3], [0.0], [0.3]]) + np.zeros((3, 100))
+    assert prompts_needed(calm, np.zeros(100), CONFIDENCE) is not None
+    assert prompts_needed(wild, np.zeros(100), CONFIDENCE) is None
+
+
+def test_one_family_of_comparisons_is_every_pair_alone_corrected_together(scores: np.ndarray) -> None:
+    generator = np.random.default_rng(18)
+    models = {
+        name: scores + gain + generator.normal(0, 0.1, scores.shape)
+        for name, gain in zip("abc", (0, 0, 0.1), strict=True)
+    }
+    found = all_comparisons(models, SAMPLES, CONFIDENCE)
+    pairs = list(itertools.combinations("abc", 2))
+    alone = {pair: paired_difference(models[pair[0]], models[pair[1]], SAMPLES, CONFIDENCE) for pair in pairs}
+    expected = step_down([alone[pair].p_value for pair in pairs])
+    for pair, p_adjusted in zip(pairs, expected, strict=True):
+        one, other = found[pair], found[pair[::-1]]
+        assert (one.mean, one.low, one.high) == pytest.approx((alone[pair].mean, alone[pair].low, alone[pair].high))
+        assert (one.p_value, one.p_adjusted) == (alone[pair].p_value, pytest.approx(p_adjusted))
+        assert (other.mean, other.low, other.high) == (-one.mean, -one.high, -one.low)
+        assert other.separated == one.separated == (p_adjusted < 0.05)
+    assert {pair for pair in pairs if found[pair].separated} == {("a", "c"), ("b", "c")}
+
+
+def step_down(p_values: list[float]) -> list[float]:
+    """Holm's adjustment by trying levels: the smallest at which step-down testing still rejects a hypothesis."""
+    levels = sorted({min(1.0, p * k) for p in p_values for k in range(1, len(p_values) + 1)})
+
+    def rejected(level: float) -> set[int]:
+        result: set[int] = set()
+        for step, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+            if p_values[index] * (len(p_values) - step) > level * (1 + 1e-12):
+                break
+            result.add(index)
+        return result
+
+    return [min(level for level in levels if index in rejected(level)) for index in range(len(p_values))]
+
+
+def test_a_family_draws_enough_to_separate_whatever_its_size() -> None:
+    """Thirty models have 435 pairs: 2,000 resamples could separate none of them."""
+    generator = np.random.default_rng(19)
+    models = {str(index): generator.normal(10.0 * (index == 0), 1, 20) for index in range(30)}
+    found = all_comparisons(models, 100, CONFIDENCE)
+    assert all(found["0", name].separated for name in models if name != "0")
+
+
+def test_what_is_kept_is_compared_as_a_share_of_the_reference(scores: np.ndarray) -> None:
+    hits = {name: (scores > level).astype(float) for name, level in (("sft", 0.5), ("dpo", 0.6), ("kto", 0.7))}
+    found = all_comparisons(hits, SAMPLES, CONFIDENCE, over="sft")
+    kept = {name: bootstrap_ratio(one, hits["sft"], SAMPLES, CONFIDENCE) for name, one in hits.items()}
+    assert found["dpo", "kto"].mean == pytest.approx(kept["dpo"].mean - kept["kto"].mean)
+    against = found["dpo", "sft"]
+    assert (against.low, against.high) == pytest.approx((kept["dpo"].low - 1, kept["dpo"].high - 1))
+    with pytest.raises(ValueError, match="sft is 0"):
+        all_comparisons({name: np.zeros((3, 5)) for name in hits}, 10, CONFIDENCE, over="sft")
 
 
 def test_a_planted_effect_is_found_as_often_as_the_power_says() -> None:

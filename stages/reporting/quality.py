@@ -91,8 +91,9 @@ def differences_tables(apart: Mapping[str, Row]) -> str:
     """Every model minus base, SFT and the controls; what is not separated says how many prompts would do it."""
     parts = [
         "In points, with intervals over prompts and seeds. **Bold**: separated, its p-value adjusted by Holm's method "
-        "for all comparisons of its table. *Tie*: not separated; in parentheses the prompts that would separate a "
-        "difference of this size in four of five experiments, at the spread over prompts that was seen."
+        "for all pairs of models. *Tie*: not separated; in parentheses the prompts that would separate a difference of "
+        "this size in four of five experiments, at the spread that was seen, or *more seeds* where the seeds spread so "
+        "much that no number of prompts would."
     ]
     for metric, title in COMPARED.items():
         found = apart.get(metric, {})
@@ -108,8 +109,9 @@ def _difference(one: Row | None) -> str:
     shown = points(one["mean"], one["low"], one["high"])
     if one["separated"]:
         return f"**{shown}**"
-    needed = f" ({one['prompts_needed']:,} prompts)" if one["prompts_needed"] else ""
-    return f"{shown} tie{needed}"
+    if one["prompts_needed"] is None:
+        return f"{shown} tie{' (more seeds)' if one['mean'] else ''}"
+    return f"{shown} tie ({one['prompts_needed']:,} prompts)"
 
 
 def sweep_table(sweep: Row) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,10 +16,11 @@ from stages.errors import PipelineError
 from stages.files import Row, read_jsonl
 from stages.params import Evaluate
 from stages.reporting.inputs import need
-from stages.statistics import Difference, Interval, bootstrap_ratio, holm, paired_difference, prompts_needed
+from stages.statistics import Comparison, Difference, Interval, all_comparisons, bootstrap_ratio, paired_difference
 
 Floats = NDArray[np.float64]
 
+RETENTION = "knowledge_retention"  # containment over the reference's
 REFERENCE = "sft"  # knowledge is retained, and behaviour fixed, against this model
 FIELDS = {  # metric: (kind of row, field); of a row whose field is null the metric says nothing
     "exact_match": ("checked", "exact"),
@@ -119,34 +119,35 @@ def retention(model: Scores, reference: Scores, settings: Evaluate) -> Interval 
     return bootstrap_ratio(above, below, settings.bootstrap_samples, settings.confidence)
 
 
+def comparisons(scores: Mapping[str, Scores], metric: str, settings: Evaluate) -> dict[tuple[str, str], Comparison]:
+    """Every ordered pair of models, corrected together; empty where no prompt carries the metric, or nothing is kept.
+
+    ``metric`` is one of `FIELDS`, or `RETENTION`.
+    """
+    field = "containment" if metric == RETENTION else metric
+    values = {model: one.values[field] for model, one in scores.items()}
+    if not all(matrix.size for matrix in values.values()):
+        return {}
+    if metric == RETENTION and (REFERENCE not in values or not values[REFERENCE].any()):
+        return {}
+    over = REFERENCE if metric == RETENTION else None
+    return all_comparisons(values, settings.bootstrap_samples, settings.confidence, over)
+
+
 def differences(
     scores: Mapping[str, Scores], metric: str, against: Sequence[str], settings: Evaluate
 ) -> dict[str, dict[str, Row]]:
     """{model: {other: difference}} for every model but the base, against each other one that is named.
 
-    ``p_adjusted`` is Holm's over all of these comparisons; ``separated`` where it lies below the level;
-    ``prompts_needed`` where it does not.
+    ``prompts_needed`` is null for what is separated, and where no number of prompts would separate.
     """
-    others = [name for name in against if name in scores]
-    pairs = [(name, other) for name in scores for other in others if name not in ("base", other)]
-    changes = [difference(scores[name], scores[other], metric, settings) for name, other in pairs]
-    found = [(pair, change) for pair, change in zip(pairs, changes, strict=True) if change is not None]
-    adjusted = holm([change.p_value for _, change in found])
+    prompts = len(next(iter(scores.values())).prompts["containment" if metric == RETENTION else metric])
     result: dict[str, dict[str, Row]] = {}
-    for ((name, other), change), p_adjusted in zip(found, adjusted, strict=True):
-        separated = p_adjusted < 1 - settings.confidence
-        values = scores[name].values[metric], scores[other].values[metric]
-        result.setdefault(name, {})[other] = {
-            "mean": change.mean,
-            "low": change.low,
-            "high": change.high,
-            "p_value": change.p_value,
-            "p_adjusted": p_adjusted,
-            "separated": separated,
-            "prompts": change.n,
-            "prompts_needed": None if separated else prompts_needed(*values, settings.confidence),
-        }
-    return result
+    for (name, other), one in comparisons(scores, metric, settings).items():
+        if name != "base" and other in against:
+            needed = None if one.separated else one.prompts_needed
+            result.setdefault(name, {})[other] = asdict(one) | {"prompts": prompts, "prompts_needed": needed}
+    return {name: result[name] for name in scores if name in result}
 
 
 class Place(NamedTuple):
@@ -179,16 +180,12 @@ def shared_places(order: Sequence[str], tied: Callable[[str, str], bool]) -> dic
 def better_than(
     scores: Mapping[str, Scores], names: Sequence[str], metric: str, settings: Evaluate
 ) -> dict[str, set[str]]:
-    """For each name, the names that are better: by p-values of all pairs, adjusted together (Holm 1979)."""
-    pairs = list(combinations(names, 2))
-    found = [difference(scores[one], scores[two], metric, settings) for one, two in pairs]
-    adjusted = holm([1.0 if one is None else one.p_value for one in found])
-    better: dict[str, set[str]] = {name: set() for name in names}
-    for (one, two), change, p_value in zip(pairs, found, adjusted, strict=True):
-        if change is not None and p_value < 1 - settings.confidence:
-            loser, winner = (two, one) if change.mean > 0 else (one, two)
-            better[loser].add(winner)
-    return better
+    """For each name, those of the names that are better: separated, with p-values of all pairs of models adjusted."""
+    found = comparisons(scores, metric, settings)
+    return {
+        name: {other for other in names if (one := found.get((other, name))) and one.separated and one.mean > 0}
+        for name in names
+    }
 
 
 def places(scores: Mapping[str, Scores], metric: str, settings: Evaluate) -> dict[str, Place]:
