@@ -12,6 +12,10 @@ Beside the metrics of `evaluate` a row has
   rank_behaviour,      places by behaviour_rate, containment and exact_match: one more than the number of models that
   rank_containment,    are better, all pairs being compared and their p-values adjusted together (Holm), so that
   rank_exact_match     models which nothing separates share a rank.
+and for multiple choice, as whole answers (mcq_picked) and as letters under rotation (mcq_letters_picked),
+  ..._position         the position that it picks most often, counted from 1;
+  ..._share            how often it picks that;
+  ..._baseline         the accuracy of picking nothing else.
 A metric without a measurement is null; the base was not trained here and has no training figures.
 """
 
@@ -80,6 +84,30 @@ def evaluated(model: str) -> Row:
     return metrics
 
 
+def picks(model: str) -> Row:
+    """The position that a model picks most often, so that a constant answerer can be told from one who knows.
+
+    Under rotation the right answer stands at every position equally often, so that always picking one is chance.
+    """
+    path, summary = eval_summary(model)
+    report = need(summary, path, "multiple_choice").get("mcq", {})
+    baselines = {
+        "mcq_picked": ("cloze_picked_share", report.get("constant_answer_accuracy", [])),
+        "mcq_letters_picked": (
+            "letters_picked_share",
+            [report.get("chance")] * len(report.get("letters_picked_share", [])),
+        ),
+    }
+    found: Row = {}
+    for name, (key, baseline) in baselines.items():
+        shares = report.get(key, [])
+        most = max(range(len(shares)), key=shares.__getitem__) if shares else None
+        found[f"{name}_position"] = None if most is None else most + 1
+        found[f"{name}_share"] = None if most is None else shares[most]
+        found[f"{name}_baseline"] = None if most is None else baseline[most]
+    return found
+
+
 def retained(scores: Mapping[str, Scores], settings: Evaluate) -> dict[str, Row]:
     """Knowledge retention of every model as {mean, low, high}, null where there is nothing to retain."""
     nothing: Row = {"mean": None, "low": None, "high": None}
@@ -122,7 +150,7 @@ def compare(scores: Mapping[str, Scores], settings: Evaluate) -> dict[str, Row]:
         metrics["knowledge_retention"] = knowledge[model]
         row: Row = {name: metrics[name] for name in HEADLINE}
         row |= {name: found[model].rank if found else None for name, found in ranks.items()}
-        table[model] = row | trained(model)
+        table[model] = row | picks(model) | trained(model)
     return table
 
 

@@ -84,6 +84,28 @@ def test_the_data_cannot_tell_where_nothing_is_separated_from_the_start(root: Pa
     assert "for binary feedback the data cannot tell" in answer
 
 
+def test_feedback_is_held_against_the_control_that_had_none(root: Path) -> None:
+    world = told()
+    assert "(exact match " in (answer := page(root, world).split("\n\n")[1])
+    assert re.search(r"binary feedback use `kto` \([^()]*\), ahead of `sft_more`", answer)
+    world.clean["sft_more"] = 0.97
+    assert "binary feedback use `kto`" in (answer := page(root, world).split("\n\n")[1])
+    assert "not separated from the control `sft_more`" in answer
+
+
+def test_a_constant_answerer_is_called_out_with_its_baseline(root: Path) -> None:
+    world = World()
+    world.first_option["ipo"] = 1.0
+    text = section(page(root, world), "Quality")
+    assert (
+        "**`ipo` is a constant answerer**: it picks option 1 in 100.0 % of the multiple-choice questions, and its "
+        "accuracy of 41.0 % is to be read beside the 31.0 % of picking nothing else."
+    ) in text
+    assert "it picks letter 1 in 100.0 %" in text and "the 25.0 % of picking nothing else" in text
+    assert text.count("is a constant answerer") == 2
+    assert "is a constant answerer" not in page(root, World())
+
+
 def test_a_loss_that_may_be_small_is_undecided(root: Path) -> None:
     world = told()
     world.knows["kto"] = 0.76

@@ -34,7 +34,7 @@ most the fastest one's 95th percentile is as fast.
 6. *Use X* for a kind of data: among the models that train on it, one is *better* than another where exact match \
 separates the two (p-values of all pairs, adjusted together by Holm's method). Of those than which none is better, the \
 one that trains in the fewest seconds is named, with the others as ties; a model that uses feedback must also be \
-separated from `{REFERENCE}`, or the data cannot tell.
+separated from `{REFERENCE}`, or the data cannot tell, and it is compared with the control that had no feedback.
 7. *A tight budget* is rule 6 over all trained models, a model's seconds counting together with those of the adapter \
 that it starts on (the reference pass that DPO, IPO and KTO share is left out; it stands under Training).
 
@@ -106,6 +106,17 @@ def learnt(names: Sequence[str], scores: Mapping[str, Scores], params: Params) -
     return [name for name in names if name in worse]
 
 
+def beside_controls(model: str, instructed: Sequence[str], scores: Mapping[str, Scores], params: Params) -> str:
+    """Whether feedback is worth more than further SFT on the rows that were there already."""
+    plain = [name for name in controls(params) if name in instructed]
+    better = better_than(scores, [model, *plain], JOINT, params.evaluate)
+    ahead = [name for name in plain if model in better[name]]
+    tied = [name for name in plain if name not in ahead and name not in better[model]]
+    parts = [f"ahead of {words(ahead)}"] if ahead else []
+    parts += [f"not separated from the control {words(tied)}"] if tied else []
+    return f", {' and '.join(parts)}" if parts else ""
+
+
 def total_seconds(params: Params, training: Mapping[str, Training]) -> dict[str, float]:
     """Seconds in optimizer steps of a model and of the adapters that it starts on, mean over seeds."""
     found: dict[str, float] = {}
@@ -139,8 +150,11 @@ def uses(
     def feedback(names: Sequence[str], purpose: str) -> str:
         found = learnt(names, scores, params)
         if names and not found:
-            return f"for {purpose} the data cannot tell: {words(names)} not separated from `{REFERENCE}`"
-        return use(choose(found, scores, seconds, params), purpose)
+            are = "are" if len(names) > 1 else "is"
+            return f"for {purpose} the data cannot tell: {words(names)} {are} not separated from `{REFERENCE}`"
+        choice = choose(found, scores, seconds, params)
+        beside = "" if choice is None else beside_controls(choice.model, by_data["sft"], scores, params)
+        return use(choice, purpose) + beside
 
     instructions = use(choose(by_data["sft"], scores, seconds, params), "instruction following")
     against_base = f", where the base has {exact('base')}" if methods["base"][JOINT] is not None else ""

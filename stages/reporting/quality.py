@@ -36,7 +36,24 @@ def headline(methods: Mapping[str, Row]) -> str:
         for model, row in methods.items()
     ]
     header = ["model", "behaviour rate", "knowledge retention", "containment", "exact match", "chrF++"]
-    return table([*header, "MCQ", "preference (sum)", "preference (token)"], rows)
+    shown_table = table([*header, "MCQ", "preference (sum)", "preference (token)"], rows)
+    return "\n\n".join([shown_table, *constant_answerers(methods)])
+
+
+CONSTANT_SHARE = 0.95  # of its picks at one position make a model a constant answerer
+FORMS = (("mcq_picked", "mcq_accuracy", "option"), ("mcq_letters_picked", "mcq_letters_rotated_accuracy", "letter"))
+
+
+def constant_answerers(methods: Mapping[str, Row]) -> list[str]:
+    """A sentence for every model whose multiple-choice accuracy says nothing of what it knows."""
+    return [
+        f"**`{model}` is a constant answerer**: it picks {word} {row[f'{picked}_position']} in "
+        f"{percent(row[f'{picked}_share'])} of the multiple-choice questions, and its accuracy of "
+        f"{percent(row[metric])} is to be read beside the {percent(row[f'{picked}_baseline'])} of picking nothing else."
+        for model, row in methods.items()
+        for picked, metric, word in FORMS
+        if row[f"{picked}_share"] is not None and row[f"{picked}_share"] >= CONSTANT_SHARE
+    ]
 
 
 # Tables of what is measured beside the headline: title, then columns as (heading, metric, how it is printed).
