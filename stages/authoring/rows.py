@@ -162,7 +162,7 @@ def make_row(
         source="generated",
         license="Apache-2.0",
         generator="stages.authoring.skills",
-        version="1",
+        version="2",
         entities=entities,
         level=level,
         wording=wording.name,
