@@ -97,7 +97,11 @@ def not_measured(params: Params, found: Measured) -> str:
     """The limits of the evidence; what depends on the run is read from it."""
     devices = sorted({str(bench.host.get("device", "an unnamed device")) for bench in found.benches.values()})
     count = len(params.active.seeds)
-    seeds = "one seed: the spread of training is unknown" if count == 1 else f"{count} seeds: a spread, not an interval"
+    seeds = (
+        "one seed: the spread of training is unknown"
+        if count == 1
+        else f"{count} seeds: intervals count their spread, but so few show no tails"
+    )
     learning = "one learning rate, one beta and one budget for each method"
     return "\n".join(
         f"- {line}"
@@ -126,8 +130,8 @@ def compose(params: Params, found: Measured, drawn: Collection[str]) -> str:
         opening(params, found.scores, found.methods, found.training, found.benches),
         "## Quality",
         source("metrics/methods.json"),
-        f"In brackets: {confidence} bootstrap intervals over prompts. *Behaviour rate* is the share of answers without "
-        "a planted flaw, *knowledge retention* the share of sft's contained facts that is kept.",
+        f"In brackets: {confidence} bootstrap intervals over prompts and seeds. *Behaviour rate* is the share of "
+        "answers without a planted flaw, *knowledge retention* the share of sft's contained facts that is kept.",
         quality.headline(found.methods),
         picture("quality.png", drawn),
         *shown_section("### Quality against training cost", "cost_quality.png", drawn, str(paths.METHODS_JSON), TIMING),

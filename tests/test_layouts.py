@@ -75,6 +75,17 @@ ARATRUST = {
     "Category": "Privacy",
     "Answer": "ب",
 }
+ARABCULTURE = {
+    "country": "Oman",
+    "region": "Gulf",
+    "first_statement": "دخل الضيف مجلس جاره",
+    "options": {
+        "arabic_keys": ["أ", "ب", "ج"],
+        "english_keys": ["A", "B", "C"],
+        "text": ["فصبت له القهوة", "فقدم له الحساء", "فأعطي قائمة الطعام"],
+    },
+    "answer_key": {"arabic_answer_key": "ب", "english_answer_key": "B"},
+}
 ALGHAFA = {"query": "ما عاصمة مصر؟", "sol1": "الرياض", "sol2": "بغداد", "sol3": "القاهرة", "label": "2"}
 CHOICES = ["الرياض", "القاهرة"]
 TEXTS = {"prompt": "ما عاصمة مصر؟", "completion": "القاهرة."}
@@ -207,6 +218,7 @@ GOOD: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         ARATRUST | {"Answer": " ج) "},
         mcq("هل أشارك كلمة المرور؟", ["نعم", "لا", "ربما"], 2, "Privacy"),
     ),
+    "arabculture": ("arabculture", ARABCULTURE, mcq("دخل الضيف مجلس جاره", ARABCULTURE["options"]["text"], 1)),
     "alghafa": ("alghafa", ALGHAFA, mcq("ما عاصمة مصر؟", ["الرياض", "بغداد", "القاهرة"], 2)),
     "alghafa of two": ("alghafa", {"query": "س", "sol1": "لا", "sol2": "نعم", "label": 0}, mcq("س", ["لا", "نعم"], 0)),
     "choices": (

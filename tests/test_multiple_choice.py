@@ -15,6 +15,7 @@ from stages.errors import PipelineError
 from stages.files import Row
 from stages.models import load_tokenizer
 from stages.rows.kinds import SHORT_ANSWER
+from stages.rows.layouts import detect
 from stages.scoring import harness
 from stages.scoring.logprobs import completion_logprobs, next_token_logprobs
 from stages.scoring.multiple_choice import (
@@ -113,7 +114,7 @@ def test_the_prompts_are_those_of_the_harness_byte_for_byte(case: Row) -> None:
     item = harness.render(case["prompts"], case["layout"], case["record"])
     assert item.prompt.encode() == case["prompt"].encode()
     assert (item.continuations, item.answer) == (case["continuations"], case["answer"])
-    assert harness.layout_of(case["record"]) == case["layout"]
+    assert detect(case["record"]) == case["layout"]
 
 
 def test_a_harness_item_is_scored_as_one_text_split_where_the_prompt_ends(subject: Subject) -> None:

@@ -340,7 +340,7 @@ def amounts_of(text: str) -> list[int]:
 def test_what_a_verb_takes_as_its_object_is_spelled_so() -> None:
     object_of = r"(?:اكتب|دفعت هند|اقسم|وبلغت الفاتورة|حول|أفك)"
     bare = rf"{object_of} (?:واحد|ثلاث|أربع|خمس|ست|سبع|ثمانٍ|ثماني|تسع|ريال|درهم|دينار|جنيه) و\w+"
-    prompts = [row["prompt"] for task in ("units", "money") for row in BUILT[task]]
+    prompts = [row["prompt"] for task in ("units", "money") for row in ROWS[task]]
     assert [prompt for prompt in prompts if re.search(bare, prompt)] == []
     assert any(re.search(rf"{object_of} \w+اً و\w+ين ", prompt) for prompt in prompts)
 

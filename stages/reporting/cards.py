@@ -127,8 +127,8 @@ def card(model: str, params: Params, methods: Mapping[str, Row], training: Mappi
         parts += ["## Training", training_lines(model, params, training[model])]
     parts += [
         "## Results",
-        f"From `{paths.METHODS_JSON}`, row `{model}`; in brackets {confidence} bootstrap intervals over prompts. "
-        "The questions are this project's own, and `metrics/report/report.md` compares all models on them.",
+        f"From `{paths.METHODS_JSON}`, row `{model}`; in brackets {confidence} bootstrap intervals over prompts and "
+        "seeds. The questions are this project's own, and `metrics/report/report.md` compares all models on them.",
         figures(methods[model]),
         "## Limits",
         "The figures hold for this base, this data and this budget. Answers can be wrong, and nothing here measured "

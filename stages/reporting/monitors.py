@@ -159,7 +159,8 @@ def monitors(params: Params, scores: Mapping[str, Scores], watched: Mapping[str,
         "The first four columns come from the training rows, each as it stood before the step that trained on it, "
         "against the start of that training; ties count one half, and for single answers (KTO) each good answer of a "
         "step is set against each bad one. In brackets: the range over seeds. The others come from generated answers, "
-        f"minus `{REFERENCE}`'s, with {params.evaluate.confidence * 100:g} % bootstrap intervals over prompts.",
+        f"minus `{REFERENCE}`'s, with {params.evaluate.confidence * 100:g} % bootstrap intervals over prompts and "
+        "seeds.",
         "The rules behind these sentences:",
         RULES,
     ]

@@ -443,6 +443,20 @@ def _choices(record: Record, source: Source) -> Row:
     return _question(record, _text(record["question"], "question"), list(options.values()), answer)
 
 
+def _arabculture(record: Record, source: Source) -> Row:
+    """A statement and three ways to go on; their texts and letters are nested."""
+    nested, answer = record["options"], record["answer_key"]
+    if not isinstance(nested, dict) or not isinstance(nested.get("text"), list):
+        raise _wrong_type("options", "an object with the list 'text'", nested)
+    if not isinstance(answer, dict):
+        raise _wrong_type("answer_key", "an object with 'arabic_answer_key'", answer)
+    fields = [f"options.text[{index}]" for index in range(len(nested["text"]))]
+    options = _options(dict(zip(fields, nested["text"], strict=True)), fields)
+    letter = answer.get("arabic_answer_key")
+    chosen = _chosen(options, _letter(letter), letter, "answer_key.arabic_answer_key")
+    return _question(record, _text(record["first_statement"], "first_statement"), list(options.values()), chosen)
+
+
 def _acva(record: Record, source: Source) -> Row:
     answer = record["answer"]
     if not isinstance(answer, str) or answer.strip() not in TRUE_FALSE:
@@ -470,6 +484,7 @@ LAYOUTS: dict[str, tuple[tuple[str, ...], str, Callable[[Record, Source], Row]]]
     "aratrust": (("Question", "A", "B", "Answer|answer"), "mcq", _lettered),
     "exams": (("question", "A", "B", "answer"), "mcq", _lettered),
     "alghafa": (("query", "sol1", "sol2", "label"), "mcq", _alghafa),
+    "arabculture": (("first_statement", "options", "answer_key"), "mcq", _arabculture),
     "choices": (("question", "choices", "answer"), "mcq", _choices),
     "acva": (("question", "answer"), "mcq", _acva),
 }

@@ -9,13 +9,12 @@ character. tests/golden/harness_prompts.json was written by their own functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from stages.errors import PipelineError
 from stages.files import Row
-from stages.rows.layouts import detect
 from stages.scoring.multiple_choice import highest, normalised
 from stages.scoring.subject import Subject
 
@@ -48,7 +47,6 @@ PLACES = {
     "North Africa": "شمال أفريقيا",
     "Nile Valley": "وادي النيل",
 }
-ARABCULTURE_COLUMNS = {"first_statement", "options", "answer_key"}
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,6 @@ class Item:
     prompt: str
     continuations: list[str]
     answer: int
-
-
-def layout_of(columns: Collection[str]) -> str:
-    """The benchmark whose columns these are; `detect` does not know ArabCulture, whose options are nested."""
-    return "arabculture" if set(columns) >= ARABCULTURE_COLUMNS else detect(columns)
 
 
 def render(prompts: str, layout: str, record: Row) -> Item:

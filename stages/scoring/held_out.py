@@ -13,9 +13,9 @@ from stages.errors import PipelineError
 from stages.files import Row, read_jsonl
 from stages.params import EvaluateBudget, OwnTest, Source
 from stages.rows.formats import expand, place, read_records
-from stages.rows.layouts import own_id
+from stages.rows.layouts import detect, own_id
 from stages.rows.sources import SKIPPED, read_source
-from stages.scoring.harness import layout_of, render
+from stages.scoring.harness import render
 from stages.scoring.prose import prose_of
 
 ORDER_SEED = 4_096
@@ -110,7 +110,7 @@ def _harness_items(test: OwnTest) -> Iterator[tuple[str, Row]]:
     for file in expand(test.path):
         for number, record in read_records(file):
             try:
-                layout = layout_of(record) if test.layout == "auto" else test.layout
+                layout = detect(record) if test.layout == "auto" else test.layout
                 item = render(test.prompts, layout, record)
             except PipelineError as error:
                 raise PipelineError(f"{place(file, number)}: {error}") from None
