@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from pathlib import Path
 
 from ruamel.yaml import YAML
 
@@ -30,7 +31,15 @@ SHARES = {
 NUMBERS = {"chrf": "chrF++, 0 to 100", "bits_per_character": "bits per character of the reference, lower is better"}
 
 
-def header(model: str, params: Params) -> str:
+def results(model: str, params: Params, row: Row) -> Row:
+    """One entry of the hub's `model-index`, whose values are ours, in our units; what was not measured stays out."""
+    measured = [name for name in (*SHARES, *NUMBERS) if row[name] is not None]
+    metrics = [{"type": name, "name": (SHARES | NUMBERS)[name], "value": row[name]} for name in measured]
+    dataset = {"name": f"held-out prompts, profile {params.profile}", "type": "held-out"}
+    return {"name": model, "results": [{"task": {"type": "text-generation"}, "dataset": dataset, "metrics": metrics}]}
+
+
+def header(model: str, params: Params, index: Row | None = None) -> str:
     """The YAML between the dashes."""
     base = params.active.base
     method = None if model == "base" else params.train[model].method
@@ -43,6 +52,8 @@ def header(model: str, params: Params) -> str:
     elif not isinstance(base, HubBase):
         fields["library_name"] = "transformers"
     fields["tags"] = ["arabic", *(["lora", method] if method is not None else ["base"])]
+    if index is not None:
+        fields["model-index"] = [index]
     text = io.StringIO()
     yaml = YAML()
     yaml.default_flow_style = False
@@ -55,7 +66,7 @@ def described_base(params: Params) -> str:
     if isinstance(base, HubBase):
         return f"[{base.id}](https://huggingface.co/{base.id}/tree/{base.revision}) at commit `{base.revision}`"
     if isinstance(base, LocalBase):
-        return f"a model on the disk of whoever trained it, `{base.path}`"
+        return f"a model on the disk of whoever trained it, `{Path(base.path).name}`"
     assert isinstance(base, PretrainBase)
     return (
         "the small Arabic base of this project (Qwen3 architecture, "
@@ -91,11 +102,16 @@ def figures(row: Row) -> str:
     return table(["measured", "value", "key"], [[meaning, value, f"`{key}`"] for meaning, value, key in rows])
 
 
-def usage(model: str, params: Params) -> str:
+def usage(model: str, params: Params, published: str = "") -> str:
     base = params.active.base
-    source = base.id if isinstance(base, HubBase) else paths.BASE.as_posix()
-    revision = f', revision="{base.revision}"' if isinstance(base, HubBase) else ""
-    folder = paths.model(model).as_posix()
+    folder = published or paths.model(model).as_posix()
+    source, revision = paths.BASE.as_posix(), ""
+    if isinstance(base, HubBase):
+        source, revision = base.id, f', revision="{base.revision}"'
+    elif published and isinstance(base, LocalBase):
+        source = Path(base.path).name
+    elif published:
+        source, revision = published, ', subfolder="base"'
     lines = ["from transformers import AutoModelForCausalLM, AutoTokenizer"]
     if model != "base":
         lines.append("from peft import PeftModel")
@@ -110,18 +126,20 @@ def usage(model: str, params: Params) -> str:
     return "```python\n" + "\n".join(lines) + "\n```"
 
 
-def card(model: str, params: Params, methods: Mapping[str, Row], training: Mapping[str, Training]) -> str:
-    """One card; the base has no training section."""
+def card(
+    model: str, params: Params, methods: Mapping[str, Row], training: Mapping[str, Training], published: str = ""
+) -> str:
+    """One card; the base has no training section. ``published``: the name of the folder that leaves this repository."""
     what = "The base" if model == "base" else f"A LoRA adapter, trained with {params.train[model].method.upper()},"
     confidence = f"{params.evaluate.confidence * 100:g} %"
     parts = [
-        header(model, params),
+        header(model, params, results(model, params, methods[model]) if published else None),
         f"# arabic-qwen, `{model}` (profile `{params.profile}`)",
         f"{what} of {described_base(params)}."
         if model != "base"
         else f"The start of every method compared here: {described_base(params)}.",
         "## Use",
-        usage(model, params),
+        usage(model, params, published),
     ]
     if model != "base":
         parts += ["## Training", training_lines(model, params, training[model])]

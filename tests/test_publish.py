@@ -1,0 +1,86 @@
+"""A published folder: what the hub and PEFT read of it, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from peft import PeftModel
+from test_train import run_train
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from stages import paths, publish
+from stages.errors import PipelineError, run_stage
+from stages.files import write_json
+from stages.params import load_params
+from stages.reporting.cards import NUMBERS, SHARES
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def trained(trainable: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tiny project with a real SFT adapter; its scores are made up, one of them not measured."""
+    run_train(monkeypatch, "sft")
+    row = dict.fromkeys((*SHARES, *NUMBERS), 0.25) | {"chrf": None}
+    write_json(paths.METHODS_JSON, dict.fromkeys(load_params().models, row))
+    shutil.copyfile(REPOSITORY / "LICENSE", "LICENSE")
+    return trainable
+
+
+def test_the_folder_answers_as_the_adapter_does_and_its_card_is_the_hubs(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = trained / "out" / "arabic-sft"
+    monkeypatch.setattr(sys, "argv", ["publish", "sft", "out/arabic-sft"])
+    run_stage(publish.main)
+
+    tokens = AutoTokenizer.from_pretrained(folder)("اكتب العدد", return_tensors="pt")["input_ids"]
+    logits = []
+    for base, adapter in ((folder / "base", folder), (paths.BASE, paths.model("sft"))):
+        model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter)
+        with torch.no_grad():
+            logits.append(model(tokens).logits)
+    assert torch.equal(*logits)
+
+    card = ModelCard.load(folder / "README.md")
+    assert (card.data.license, card.data.library_name, card.data.language) == ("apache-2.0", "peft", ["ar"])
+    found = {result.metric_type: result.metric_value for result in card.data.eval_results or ()}
+    assert found["exact_match"] == 0.25 and "chrf" not in found
+    assert 'from_pretrained("arabic-sft", subfolder="base")' in card.text
+    assert (folder / "LICENSE").read_bytes() == (REPOSITORY / "LICENSE").read_bytes()
+    texts = [file for file in folder.rglob("*") if file.suffix in {".json", ".md", ".jinja"}]
+    assert [file for file in texts if str(trained) in file.read_text(encoding="utf-8")] == []
+
+
+def test_a_hub_base_is_pinned_and_stays_on_the_hub(trained: Path) -> None:
+    params = dataclasses.replace(load_params(), profile="qwen3_06b")
+    publish.publish("sft", trained / "out", params)
+    config = json.loads((trained / "out/adapter_config.json").read_text(encoding="utf-8"))
+    base = params.active.base
+    assert (config["base_model_name_or_path"], config["revision"]) == (base.id, base.revision)  # type: ignore[union-attr]
+    assert not (trained / "out/base").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "folder", "remedy"),
+    [
+        ("base", "out", "name one of sft"),
+        ("dpo", "out", "run `dvc pull models/dpo`"),
+        ("sft", "models", "name another"),
+        ("sft", "LICENSE", "name another"),
+    ],
+)
+def test_what_cannot_be_published_is_refused_before_anything_is_written(
+    trained: Path, model: str, folder: str, remedy: str
+) -> None:
+    before = sorted(trained.rglob("*"))
+    with pytest.raises(PipelineError, match=remedy):
+        publish.publish(model, trained / folder, load_params())
+    assert sorted(trained.rglob("*")) == before
