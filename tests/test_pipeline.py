@@ -60,7 +60,7 @@ def stages_run(output: str) -> set[str]:
 
 
 def clone(folder: Path) -> Path:
-    """The tracked files as a repository of its own, on the smoke profile, without a lock or metrics."""
+    """The tracked files as a repository of its own, on the smoke profile, without a lock or what the graph writes."""
     files = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -69,7 +69,7 @@ def clone(folder: Path) -> Path:
         check=True,
     ).stdout.split("\n")
     for name in filter(None, files):
-        if name == "dvc.lock" or (name.startswith("metrics/") and not name.endswith(".gitignore")):
+        if name == "dvc.lock" or (name.startswith("metrics/") and not name.endswith((".gitignore", "sweep.json"))):
             continue
         if (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
