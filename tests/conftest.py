@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+from clones import clone, dvc
 from ruamel.yaml import YAML
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
@@ -256,3 +257,12 @@ def trainable(project: Path) -> Path:
         write_jsonl(paths.prepared_split("unpaired", split), unpaired_rows(pairs))
     contract.main()
     return project
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone in which `dvc repro` has run once, offline."""
+    folder = clone(tmp_path_factory.mktemp("smoke") / "clone")
+    result = dvc(folder, "repro")
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return folder

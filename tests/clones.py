@@ -1,0 +1,84 @@
+"""The repository as a user has it: copies of its tracked files in which commands run, with the network blocked."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = ["base", "sft", "sft_more", "sft_chosen", "dpo", "kto", "ipo", "cpo"]
+# Any connection that leaves the machine raises inside the stage, which then fails.
+NO_NETWORK = """
+import socket
+_connect = socket.socket.connect
+def connect(self, address, *rest):
+    local = ("127.", "::1", "localhost")
+    if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(local):
+        raise PermissionError(f"network access to {address} is blocked by the test")
+    return _connect(self, address, *rest)
+socket.socket.connect = connect
+def resolve(host, *rest, **more):
+    raise PermissionError(f"looking up {host} is blocked by the test")
+socket.getaddrinfo = resolve
+"""
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("DVC_")}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    environment["PYTHONPATH"] = str(folder / ".blocked")
+    environment["OMP_NUM_THREADS"] = "1"
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def dvc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(folder, sys.executable, "-m", "dvc", *arguments)
+
+
+def set_param(folder: Path, dotted: str, value: object) -> None:
+    yaml = YAML()
+    document = yaml.load((folder / "params.yaml").read_text(encoding="utf-8"))
+    *parents, last = dotted.split(".")
+    section = document
+    for parent in parents:
+        section = section[parent]
+    section[last] = value
+    with (folder / "params.yaml").open("w", encoding="utf-8") as file:
+        yaml.dump(document, file)
+
+
+def stages_run(output: str) -> set[str]:
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+def clone(folder: Path) -> Path:
+    """The tracked files as a repository of its own, on the smoke profile, without a lock or what the graph writes."""
+    files = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\n")
+    for name in filter(None, files):
+        if name == "dvc.lock" or (name.startswith("metrics/") and not name.endswith((".gitignore", "sweep.json"))):
+            continue
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    (folder / ".blocked").mkdir()
+    (folder / ".blocked" / "sitecustomize.py").write_text(NO_NETWORK)
+    set_param(folder, "profile", "smoke")
+    for command in (
+        ["git", "init", "-q"],
+        ["git", "add", "."],
+        ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "start"],
+    ):
+        subprocess.run(command, cwd=folder, check=True)
+    return folder
