@@ -241,6 +241,6 @@ def signatures(settings: Evaluate) -> Row:
         "diacritics_per_100_letters": _COUNTED.format("U+064B-0652 and U+0670"),
         "dialect_markers_per_100_words": "whole words of stages.arabic.dialects|normalisation:light|version:1",
         "generation": "greedy|no penalty|version:1",
-        "interval": f"percentile bootstrap over prompts and, within them, seeds|samples:{settings.bootstrap_samples}"
-        f"|confidence:{settings.confidence}|seed:{statistics.RESAMPLING_SEED}|version:2",
+        "interval": "percentile bootstrap over prompts, crossed with seeds"
+        f"|samples:{settings.bootstrap_samples}|confidence:{settings.confidence}|seed:{statistics.RESAMPLING_SEED}|version:2",
     }
