@@ -27,12 +27,12 @@ def check(model: str, folder: Path, params: Params) -> None:
     adapters = [name for name in params.models if name != "base"]
     if model not in adapters:
         raise PipelineError(f"{model} is not an adapter: name one of {', '.join(adapters)}")
-    source = paths.model(model)
-    for name in (CONFIG, *AS_THEY_ARE):
-        if not (source / name).is_file():
-            raise PipelineError(f"{source / name} is missing: run `dvc pull {source}`, or `dvc repro` to train it")
-    if isinstance(params.active.base, PretrainBase) and not paths.BASE.is_dir():
-        raise PipelineError(f"{paths.BASE} is missing: run `dvc pull {paths.BASE}`, or `dvc repro` to train it")
+    needed = [paths.model(model) / name for name in (CONFIG, *AS_THEY_ARE)]
+    if isinstance(params.active.base, PretrainBase):
+        needed.append(paths.BASE_PIN)
+    for path in needed:
+        if not path.is_file():
+            raise PipelineError(f"{path} is missing: run `dvc pull {path.parent}`, or `dvc repro` to train it")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise PipelineError(f"{folder} exists and is not an empty folder: name another")
 

@@ -75,10 +75,12 @@ def clone(folder: Path) -> Path:
     (folder / ".blocked").mkdir()
     (folder / ".blocked" / "sitecustomize.py").write_text(NO_NETWORK)
     set_param(folder, "profile", "smoke")
-    for command in (
-        ["git", "init", "-q"],
-        ["git", "add", "."],
-        ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "start"],
-    ):
-        subprocess.run(command, cwd=folder, check=True)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    commit(folder, "start")
     return folder
+
+
+def commit(folder: Path, message: str) -> None:
+    author = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for command in (["git", "add", "."], ["git", *author, "commit", "-qm", message]):
+        subprocess.run(command, cwd=folder, check=True)

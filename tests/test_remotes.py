@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from clones import ROOT, dvc, run
+from clones import ROOT, commit, dvc, run
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-COMMIT = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm"]
 SECRETS = {
     "an AWS key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
     "a private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----",
@@ -34,9 +33,8 @@ def published(smoke: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     folder = tmp_path_factory.mktemp("published")
     repository, store = folder / "repository", folder / "store"
     shutil.copytree(smoke, repository, symlinks=True)
-    for command in (["git", "add", "-A"], [*COMMIT, "run"]):
-        subprocess.run(command, cwd=repository, check=True)
-    assert dvc(repository, "remote", "modify", "--local", "storage", "url", str(store)).returncode == 0
+    commit(repository, "run")
+    store_at(repository, str(store))
     pushed = dvc(repository, "push")
     assert pushed.returncode == 0, pushed.stderr
     return repository, store
@@ -62,8 +60,12 @@ class Quiet(SimpleHTTPRequestHandler):
 def elsewhere(repository: Path, folder: Path, url: str) -> Path:
     """A fresh clone with an empty cache, whose remote is ``url``."""
     subprocess.run(["git", "clone", "-q", repository, folder], check=True)
-    assert dvc(folder, "remote", "modify", "--local", "storage", "url", url).returncode == 0
+    store_at(folder, url)
     return folder
+
+
+def store_at(repository: Path, url: str) -> None:
+    assert dvc(repository, "remote", "modify", "--local", "storage", "url", url).returncode == 0
 
 
 def logits(folder: Path) -> torch.Tensor:
@@ -123,7 +125,7 @@ def test_a_push_that_stopped_half_way_goes_on(published: tuple[Path, Path], tmp_
         path.unlink()
     clone = tmp_path / "repository"
     shutil.copytree(repository, clone, symlinks=True)
-    dvc(clone, "remote", "modify", "--local", "storage", "url", str(half))
+    store_at(clone, str(half))
     shutil.rmtree(clone / ".dvc/tmp", ignore_errors=True)  # DVC's own index of what it believes to be there
     assert f"{len(missing)} files pushed" in dvc(clone, "push").stdout
     assert "Everything is up to date." in dvc(clone, "push").stdout

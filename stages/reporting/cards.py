@@ -33,8 +33,8 @@ NUMBERS = {"chrf": "chrF++, 0 to 100", "bits_per_character": "bits per character
 
 def results(model: str, params: Params, row: Row) -> Row:
     """One entry of the hub's `model-index`, whose values are ours, in our units; what was not measured stays out."""
-    measured = [name for name in (*SHARES, *NUMBERS) if row[name] is not None]
-    metrics = [{"type": name, "name": (SHARES | NUMBERS)[name], "value": row[name]} for name in measured]
+    named = (SHARES | NUMBERS).items()
+    metrics = [{"type": key, "name": meaning, "value": row[key]} for key, meaning in named if row[key] is not None]
     dataset = {"name": f"held-out prompts, profile {params.profile}", "type": "held-out"}
     return {"name": model, "results": [{"task": {"type": "text-generation"}, "dataset": dataset, "metrics": metrics}]}
 

@@ -385,6 +385,12 @@ def _options(record: Record, fields: list[str]) -> dict[int, str]:
     return found
 
 
+def _listed(texts: list[Any], field: str) -> dict[int, str]:
+    """The same of one field that holds them all."""
+    named = {f"{field}[{index}]": text for index, text in enumerate(texts)}
+    return _options(named, list(named))
+
+
 def _chosen(options: dict[int, str], index: int | None, value: Any, field: str) -> int:
     """The answer's place among the options that are there."""
     if index not in options:
@@ -436,8 +442,7 @@ def _choices(record: Record, source: Source) -> Row:
     value = _literal(record["choices"]) if isinstance(record["choices"], str) else record["choices"]
     if not isinstance(value, list):
         raise _wrong_type("choices", "a list of texts", record["choices"])
-    fields = [f"choices[{index}]" for index in range(len(value))]
-    options = _options(dict(zip(fields, value, strict=True)), fields)
+    options = _listed(value, "choices")
     index = _integer(record["answer"])
     answer = _chosen(options, _letter(record["answer"]) if index is None else index, record["answer"], "answer")
     return _question(record, _text(record["question"], "question"), list(options.values()), answer)
@@ -450,8 +455,7 @@ def _arabculture(record: Record, source: Source) -> Row:
         raise _wrong_type("options", "an object with the list 'text'", nested)
     if not isinstance(answer, dict):
         raise _wrong_type("answer_key", "an object with 'arabic_answer_key'", answer)
-    fields = [f"options.text[{index}]" for index in range(len(nested["text"]))]
-    options = _options(dict(zip(fields, nested["text"], strict=True)), fields)
+    options = _listed(nested["text"], "options.text")
     letter = answer.get("arabic_answer_key")
     chosen = _chosen(options, _letter(letter), letter, "answer_key.arabic_answer_key")
     return _question(record, _text(record["first_statement"], "first_statement"), list(options.values()), chosen)
