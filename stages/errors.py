@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 
 class PipelineError(Exception):
@@ -21,6 +23,7 @@ def run_stage(main: Callable[[], None]) -> None:
     gc.freeze()  # what is imported by now stays
     gc.enable()
     try:
+        refuse_other_tree()
         main()
     except PipelineError as error:
         _fail(str(error))
@@ -41,7 +44,18 @@ def run_stage(main: Callable[[], None]) -> None:
         sys.exit(130)
 
 
+def refuse_other_tree() -> None:
+    """Raise PipelineError when another folder's stages would run: an experiment has a copy of the tree of its own.
+
+    `python -m` takes the current folder first, unless PYTHONSAFEPATH is set and the package is installed.
+    """
+    own, here = Path(__file__).resolve().parent, Path.cwd() / "stages"
+    if here.is_dir() and not here.samefile(own):
+        raise PipelineError(f"this would run the stages of {own.parent}, not this folder's: unset PYTHONSAFEPATH")
+
+
 def _fail(sentence: str) -> None:
     print(f"error: {sentence}", file=sys.stderr)
-    print("(earlier outputs of this stage are safe in DVC's cache: `dvc checkout` restores them)", file=sys.stderr)
+    if "DVC_ROOT" in os.environ:  # set by DVC for what it runs
+        print("(earlier outputs of this stage are safe in DVC's cache: `dvc checkout` restores them)", file=sys.stderr)
     sys.exit(1)

@@ -10,7 +10,8 @@ They are DVC's own (`dvc exp show`, `diff`, `apply`, `branch`, `push`), and plai
 - it starts from the workspace and inherits what the last experiment left in params.yaml: here that is refused;
 - `-S` takes any value, and a mistake shows when its stage starts: here it shows before anything is queued;
 - two workers that find no SFT adapter both train it: here the pipeline is brought up to date before they start;
-- a failed experiment is in no table, and `--run-all` ends with exit code 0: here it is an error.
+- a failed experiment is in no table, and `--run-all` ends with exit code 0: here it is an error;
+- a fresh clone trains everything again: here it fetches what it needs (for `methods`, run `dvc pull` first).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from stages.files import Row
 from stages.params import load_params
 
 DVC = [sys.executable, "-m", "dvc"]
+FETCH = ["--pull", "--allow-missing"]  # a fresh clone fetches what a stage that has changed reads, and trains no more
 INPUTS = (str(paths.PARAMS), "dvc.yaml", "stages", "data")
 SAID = ("Reproducing", "Running stage", "error:")  # of what DVC and the stages print while experiments run
 Points = Mapping[str, tuple[list[str], Row]]  # name: its values of `-S`, and the params.yaml that they make
@@ -81,11 +83,11 @@ def run_experiments(wanted: Points, jobs: int) -> None:
     queued = missing(wanted)
     if not queued:
         return
-    if subprocess.run([*DVC, "repro", "select"], stdout=sys.stderr).returncode:
+    if subprocess.run([*DVC, "repro", *FETCH, "select"], stdout=sys.stderr).returncode:
         raise PipelineError("`dvc repro select` failed, so nothing was queued: see above")
     for name, point in queued.items():
         options = [part for override in point for part in ("-S", override)]
-        command = ["exp", "run", "--quiet", "--queue", "--name", name, *options, "select"]
+        command = ["exp", "run", "--quiet", "--queue", "--name", name, *FETCH, *options, "select"]
         print(f"dvc {' '.join(command)}", file=sys.stderr)
         if subprocess.run([*DVC, *command]).returncode:
             raise PipelineError(f"{name} could not be queued: see above")
@@ -111,6 +113,8 @@ def main() -> None:
     if given.what == "methods":
         run_experiments({model: expand([f"method={model}"])[0] for model in load_params().models}, given.jobs)
     elif given.what == "sweep":
+        if not given.overrides:
+            raise PipelineError("nothing to sweep: name values, for example -S train.dpo.beta=0.05,0.3")
         points = enumerate(expand(given.overrides), start=1)
         run_experiments({f"{given.name}-{number}": point for number, point in points}, given.jobs)
     print_tables(given.sort, given.all)
