@@ -56,6 +56,6 @@ def refuse_other_tree() -> None:
 
 def _fail(sentence: str) -> None:
     print(f"error: {sentence}", file=sys.stderr)
-    if "DVC_ROOT" in os.environ:  # set by DVC for what it runs
+    if "DVC_STAGE" in os.environ:  # set by DVC for the stages that it runs
         print("(earlier outputs of this stage are safe in DVC's cache: `dvc checkout` restores them)", file=sys.stderr)
     sys.exit(1)

@@ -67,9 +67,11 @@ def row(name: str, revision: str, baseline: Row) -> Row:
     changes = [
         f"{'.'.join(key.split('.')[-2:])}={value}" for key, value in flat(params).items() if before.get(key) != value
     ]
+    if model != name and not any(change.startswith(f"{model}.") for change in changes):
+        changes = [model, *changes]
     measured = git("ls-tree", "--name-only", revision, str(paths.METHODS_JSON))
     figures = json.loads(git("show", f"{revision}:{paths.METHODS_JSON}")).get(model, {}) if measured else {}
-    return {"experiment": name, "differs in": ", ".join([model] * (model != name) + changes), "figures": figures}
+    return {"experiment": name, "differs in": ", ".join(changes), "figures": figures}
 
 
 def cell(figures: Row, metric: str) -> str:
@@ -81,7 +83,7 @@ def cell(figures: Row, metric: str) -> str:
 
 
 def table(rows: Sequence[Row], by: str) -> str:
-    """Rows as text of at most 100 columns, the best first; what an experiment differs in is wrapped."""
+    """Rows as text of at most 100 columns, the best first; long differences stand below their row."""
     rows = sorted(rows, key=lambda row: -(row["figures"].get(SHOWN[by]) or 0))
     lines = [["experiment", "differs in", "place", *(f"{name}, %" for name in SHOWN)]]
     for one in rows:
@@ -89,13 +91,14 @@ def table(rows: Sequence[Row], by: str) -> str:
         place = str(figures.get("rank_exact_match") or "-")
         lines.append([one["experiment"], one["differs in"], place, *(cell(figures, key) for key in SHOWN.values())])
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    rest = sum(widths) - widths[1] + 2 * (len(widths) - 1)
-    widths[1] = max(min(widths[1], WIDTH - rest), len(lines[0][1]))
+    room = WIDTH - (sum(widths) - widths[1]) - 2 * (len(widths) - 1)
+    widths[1] = max(len(line[1]) for line in lines if len(line[1]) <= max(room, len(lines[0][1])))
     text = []
-    for line in lines:
-        for number, part in enumerate(textwrap.wrap(line[1], widths[1]) or [""]):
-            cells = [line[0], part, *line[2:]] if number == 0 else ["", part]
-            text.append("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=False)).rstrip())
+    for name, differs, *others in lines:
+        fits = len(differs) <= widths[1]
+        cells = [name, differs if fits else "", *others]
+        text.append("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+        text += [] if fits else textwrap.wrap(f"  {differs}", WIDTH, subsequent_indent="  ", break_on_hyphens=False)
     return "\n".join(text)
 
 
@@ -108,9 +111,7 @@ def print_tables(by: str, every_commit: bool) -> None:
         own = {commit[:7]: commit} | found.get(commit, {})
         rows = [row(name, revision, baseline) for name, revision in own.items()]
         print(f"on {git('show', '-s', '--format=%h %s', commit).strip()}\n\n{table(rows, by)}\n")
-    print(
-        "Brackets: intervals over prompts and seeds. Place: by exact, among the models of its own run; equal is tied."
-    )
+    print("Brackets: intervals over prompts and seeds. Place: by exact, in its own run; equal is a tie.")
     hidden = sum(len(found[commit]) for commit in others)
     if hidden and not every_commit:
         print(f"{hidden} experiments start from other commits: --all shows them.")

@@ -46,10 +46,28 @@ def test_what_the_user_can_mend_is_one_sentence(capsys: pytest.CaptureFixture[st
     assert (code, sentence) == (1, "error: rows.jsonl:3: not UTF-8: save the file as UTF-8")
 
 
-def test_a_failure_says_how_to_bring_earlier_outputs_back(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_under_dvc_which_removes_outputs_first_says_how_to_bring_them_back(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    with pytest.raises(SystemExit):
+        run_stage(fail_with(PipelineError("broken")))
+    assert capsys.readouterr().err == "error: broken\n"
+    monkeypatch.setenv("DVC_STAGE", "train@dpo")
     with pytest.raises(SystemExit):
         run_stage(fail_with(PipelineError("broken")))
     assert "dvc checkout" in capsys.readouterr().err.splitlines()[1]
+
+
+def test_the_stages_of_another_folder_are_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As with PYTHONSAFEPATH and an editable install, in the copy of the tree in which an experiment runs."""
+    (tmp_path / "stages").mkdir()
+    monkeypatch.chdir(tmp_path)
+    code, sentence = ended(lambda: None, capsys)
+    assert code == 1
+    assert sentence.startswith("error: this would run the stages of ") and "PYTHONSAFEPATH" in sentence
 
 
 def test_a_full_disk_is_one_sentence_that_names_the_file(capsys: pytest.CaptureFixture[str]) -> None:
