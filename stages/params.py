@@ -355,6 +355,7 @@ class Params:
     evaluate: Evaluate
     sweep: Sweep
     profiles: dict[str, Profile]
+    report_to: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
 
     def __post_init__(self) -> None:
         if self.profile not in self.profiles:
@@ -363,6 +364,8 @@ class Params:
             raise ValueError("models must start with base and name only entries of train")
         if self.method not in self.models:
             raise ValueError(f"method {self.method!r} is not one of models: {', '.join(self.models)}")
+        if len(set(self.report_to)) != len(self.report_to):
+            raise ValueError("report_to names a tool twice")
         if set(self.sweep.models) - set(self.train):
             raise ValueError("sweep.models may name only entries of train")
         for name, profile in self.profiles.items():

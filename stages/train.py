@@ -36,6 +36,7 @@ from stages.methods.head import project_trained_positions
 from stages.methods.monitor import closing_values, mean_values
 from stages.methods.order import MONITORED, REFERENCED, Seen, answer_key, asked_of_reference, read_rows, seen_rows
 from stages.methods.run import LORA_TARGETS, Run
+from stages.mirrors import check_installed, mirrored
 from stages.params import Budget, Lora, Params, Profile, TrainMethod, load_params
 from stages.progress import show_progress
 from stages.tokens import Encoded
@@ -184,7 +185,8 @@ def train_one(
     trainer.add_callback(clock)
     trainer.add_callback(SaveEveryMinute())
     show_progress(trainer, f"{name} seed {seed}")
-    trainer.train(resume_from_checkpoint=checkpoint)
+    with mirrored(trainer, params.report_to, scratch.name.removeprefix("train-")):
+        trainer.train(resume_from_checkpoint=checkpoint)
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     check_losses(name, losses, builder.first_loss(run), profile.dtype)
 
@@ -260,6 +262,7 @@ def main() -> None:
     params = load_params()
     if name not in params.train:
         raise PipelineError(f"{name!r} is not a key of train in {paths.PARAMS}: known are {', '.join(params.train)}")
+    check_installed(params.report_to)
     method, profile = params.train[name], params.active
     if method.init != str(paths.BASE) and not (Path(method.init) / "adapter_model.safetensors").exists():
         raise PipelineError(
