@@ -151,6 +151,7 @@ def train_one(
     seed: int,
 ) -> Path:
     """Train one seed in its scratch folder; returns the folder `final` with adapter, run.json, result.json, history."""
+    check_installed(params.report_to)
     method, profile = params.train[name], params.active
     what = definition(name, params, seed)
     scratch = scratch_folder(f"train-{name}-{seed}", what)
@@ -262,7 +263,6 @@ def main() -> None:
     params = load_params()
     if name not in params.train:
         raise PipelineError(f"{name!r} is not a key of train in {paths.PARAMS}: known are {', '.join(params.train)}")
-    check_installed(params.report_to)
     method, profile = params.train[name], params.active
     if method.init != str(paths.BASE) and not (Path(method.init) / "adapter_model.safetensors").exists():
         raise PipelineError(
