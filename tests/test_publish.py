@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from clones import set_param
 from huggingface_hub import ModelCard
 from peft import PeftModel
 from test_train import run_train
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from stages import paths, publish
+from stages.bases.sources import pin_local
 from stages.errors import PipelineError, run_stage
-from stages.files import write_json
-from stages.params import load_params
+from stages.files import replaced_folder, write_json
+from stages.params import LocalBase, load_params
 from stages.reporting.cards import NUMBERS, SHARES
 
 REPOSITORY = Path(__file__).parents[1]
@@ -29,6 +31,7 @@ def trained(trainable: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tiny project with a real SFT adapter; its scores are made up, one of them not measured."""
     run_train(monkeypatch, "sft")
     row = dict.fromkeys((*SHARES, *NUMBERS), 0.25) | {"chrf": None}
+    row |= {"exact_match_low": 0.2, "exact_match_high": 0.3125}
     write_json(paths.METHODS_JSON, dict.fromkeys(load_params().models, row))
     shutil.copyfile(REPOSITORY / "LICENSE", "LICENSE")
     return trainable
@@ -53,6 +56,9 @@ def test_the_folder_answers_as_the_adapter_does_and_its_card_is_the_hubs(
     assert (card.data.license, card.data.library_name, card.data.language) == ("apache-2.0", "peft", ["ar"])
     found = {result.metric_type: result.metric_value for result in card.data.eval_results or ()}
     assert found["exact_match"] == 0.25 and "chrf" not in found
+    names = {result.metric_type: result.metric_name for result in card.data.eval_results or ()}
+    assert names["exact_match"] == "answers equal to a reference, folded (95 % interval: 0.2 to 0.3125)"
+    assert names["mcq_accuracy"] == "multiple choice"
     assert 'from_pretrained("arabic-sft", subfolder="base")' in card.text
     assert (folder / "LICENSE").read_bytes() == (REPOSITORY / "LICENSE").read_bytes()
     texts = [file for file in folder.rglob("*") if file.suffix in {".json", ".md", ".jinja"}]
@@ -66,6 +72,20 @@ def test_a_hub_base_is_pinned_and_stays_on_the_hub(trained: Path) -> None:
     base = params.active.base
     assert (config["base_model_name_or_path"], config["revision"]) == (base.id, base.revision)  # type: ignore[union-attr]
     assert not (trained / "out/base").exists()
+
+
+def test_a_base_on_this_disk_is_named_without_its_place(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = LocalBase("local", str(trained / "my-qwen"))
+    shutil.move(paths.BASE, base.path)
+    set_param(trained, "profile", "local")
+    set_param(trained, "profiles.local.base.path", base.path)
+    with replaced_folder(paths.BASE) as folder:
+        write_json(folder / "base.json", pin_local(base, folder))
+    run_train(monkeypatch, "sft")
+    publish.publish("sft", trained / "out", load_params())
+    files = [file for file in (trained / "out").rglob("*") if file.is_file()]
+    assert [file.name for file in files if str(trained).encode() in file.read_bytes()] == []
+    assert "`my-qwen`" in (trained / "out/README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,26 @@ NUMBERS = {"chrf": "chrF++, 0 to 100", "bits_per_character": "bits per character
 
 
 def results(model: str, params: Params, row: Row) -> Row:
-    """One entry of the hub's `model-index`, whose values are ours, in our units; what was not measured stays out."""
-    named = (SHARES | NUMBERS).items()
-    metrics = [{"type": key, "name": meaning, "value": row[key]} for key, meaning in named if row[key] is not None]
+    """One entry of the hub's `model-index`, whose values are ours, in our units; what was not measured stays out.
+
+    The hub has no field for an interval, so that it stands in the metric's name, which the hub shows beside the value.
+    """
+    metrics = [
+        {"type": metric, "name": named(metric, row, params), "value": row[metric]}
+        for metric in SHARES | NUMBERS
+        if row[metric] is not None
+    ]
     dataset = {"name": f"held-out prompts, profile {params.profile}", "type": "held-out"}
     return {"name": model, "results": [{"task": {"type": "text-generation"}, "dataset": dataset, "metrics": metrics}]}
+
+
+def named(metric: str, row: Row, params: Params) -> str:
+    """What a metric means, with the interval of its value where there is one."""
+    low, high = row.get(f"{metric}_low"), row.get(f"{metric}_high")
+    meaning = (SHARES | NUMBERS)[metric]
+    if low is None or high is None:
+        return meaning
+    return f"{meaning} ({params.evaluate.confidence * 100:g} % interval: {low:g} to {high:g})"
 
 
 def header(model: str, params: Params, index: Row | None = None) -> str:
