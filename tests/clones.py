@@ -29,12 +29,17 @@ socket.getaddrinfo = resolve
 """
 
 
+def environment(folder: Path) -> dict[str, str]:
+    """What a command of ``folder`` sees: this Python first, one thread, and no network."""
+    found = {key: value for key, value in os.environ.items() if not key.startswith("DVC_")}
+    found["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{found['PATH']}"
+    found["PYTHONPATH"] = str(folder / ".blocked")
+    found["OMP_NUM_THREADS"] = "1"
+    return found
+
+
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("DVC_")}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    environment["PYTHONPATH"] = str(folder / ".blocked")
-    environment["OMP_NUM_THREADS"] = "1"
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True)
 
 
 def dvc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
