@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import importlib
 import math
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch.nn.functional import logsigmoid
 from transformers import AutoModelForCausalLM
+from transformers.modeling_outputs import CausalLMOutput
 
 from stages.errors import PipelineError
 from stages.methods import kto
 from stages.methods.head import project_trained_positions
-from stages.methods.order import neighbours, seen_order, unpaired_order
+from stages.methods.order import answer_key, neighbours, seen_order, unpaired_order
 from stages.methods.run import LORA_TARGETS, Run
 from stages.models import load_tokenizer
 from stages.params import Budget, CpoMethod, KtoMethod, PairMethod, SftMethod, TrainMethod, load_params
@@ -84,7 +89,7 @@ def brute_force(model: PeftModel, answer: Encoded) -> float:
     """Summed log-probability from the full logits of one unpadded sequence."""
     ids = torch.tensor([answer.prompt_ids + answer.completion_ids])
     with torch.no_grad():
-        logprobs = model(input_ids=ids).logits.float().log_softmax(-1)
+        logprobs = model(input_ids=ids).logits.double().log_softmax(-1)
     first = len(answer.prompt_ids)
     return sum(float(logprobs[0, position - 1, ids[0, position]]) for position in range(first, ids.shape[1]))
 
@@ -105,7 +110,7 @@ def by_hand(run: Run, reference: list[dict[str, float]]) -> float:
         losses = []
         for row, start, label in zip(now, reference, run.labels, strict=True):
             h = row["completion"] - start["completion"]
-            value = torch.sigmoid(torch.tensor(method.beta * ((h - z0) if label else (z0 - h)))).item()
+            value = torch.sigmoid(torch.tensor(method.beta * ((h - z0) if label else (z0 - h))).double()).item()
             losses.append((method.desirable_weight if label else method.undesirable_weight) * (1 - value))
         return sum(losses) / count
     losses = []
@@ -115,7 +120,7 @@ def by_hand(run: Run, reference: list[dict[str, float]]) -> float:
         if method.method == "ipo":
             losses.append((h["chosen"] / n["chosen"] - h["rejected"] / n["rejected"] - 1 / (2 * method.beta)) ** 2)
         else:
-            losses.append(-logsigmoid(torch.tensor(method.beta * (h["chosen"] - h["rejected"]))).item())
+            losses.append(-logsigmoid(torch.tensor(method.beta * (h["chosen"] - h["rejected"])).double()).item())
     total = sum(losses) / count
     if method.method == "cpo":
         tokens = sum(len(row["chosen"].completion_ids) for row in run.rows)
@@ -146,6 +151,89 @@ def test_the_loss_is_the_papers_formula(
     arguments = {"num_items_in_batch": (batch["labels"] != -100).sum()} if name == "sft" else {}
     loss = trainer.compute_loss(trainer.model, batch, **arguments).item()
     assert loss == pytest.approx(by_hand(run, reference), abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_loss_on_random_log_probabilities_is_the_papers_to_a_millionth(
+    name: str, start: PeftModel, tiny_qwen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table of random next-token logits in place of the network, and a start that says something else."""
+    generator = torch.Generator().manual_seed(5)
+    vocabulary = start.config.vocab_size
+    table = torch.randn(vocabulary, vocabulary, generator=generator, dtype=torch.float64)
+
+    def forward(input_ids: torch.Tensor, labels: torch.Tensor | None = None, **_: Any) -> Any:
+        logits = table[input_ids]
+        if labels is None:
+            return CausalLMOutput(logits=logits)
+        wanted = labels[:, 1:]  # what TRL's fused projection gives its SFT loss: 0 where nothing is trained
+        said = logits[:, :-1].log_softmax(-1).gather(-1, wanted.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+        mask = wanted != -100
+        zeros = torch.zeros_like(said)  # what TRL logs beside the loss
+        return SimpleNamespace(
+            logits=logits,
+            log_probs=said.where(mask, zeros),
+            label_mask=mask,
+            entropy=zeros,
+            mean_logits=zeros,
+            is_top1=mask,
+        )
+
+    monkeypatch.setattr(start, "forward", forward)
+
+    def said(answer: Encoded) -> float:
+        """In -32..0 nats, in steps that float32 holds exactly."""
+        return -int(answer_key(answer)[:8], 16) % 2048 / 64 - 32
+
+    run = replace(make_run(name, start, tiny_qwen, tmp_path), reference=lambda answers: [said(a) for a in answers])
+    reference = [{field: said(answer) for field, answer in row.items()} for row in run.rows]
+    if name == "kto":
+        for row, answer in zip(reference, neighbours([r["completion"] for r in run.rows], 4), strict=True):
+            row["neighbour"] = said(answer)
+    trainer = importlib.import_module(f"stages.methods.{name}").build_trainer(run)
+    batch = next(iter(trainer.get_train_dataloader()))
+    arguments = {"num_items_in_batch": (batch["labels"] != -100).sum()} if name == "sft" else {}
+    loss = trainer.compute_loss(trainer.model, batch, **arguments).item()
+    assert loss == pytest.approx(by_hand(run, reference), abs=1e-6, rel=1e-6)
+
+
+def test_cpo_is_what_trls_experimental_trainer_computes(start: PeftModel, tiny_qwen: Path, tmp_path: Path) -> None:
+    """On text rows of its own format, to whose answers it appends the stop token."""
+    theirs = pytest.importorskip("trl.experimental.cpo", reason="TRL has removed its experimental CPO trainer")
+    tokenizer = load_tokenizer(tiny_qwen)
+    texts = [
+        {"prompt": f"سؤال: {question} جواب:", "chosen": f" {good}", "rejected": f" {bad}"}
+        for question, good, bad in zip(QUESTIONS, GOOD, BAD, strict=True)
+    ]
+
+    def ids(text: str) -> list[int]:
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def encoded(row: dict[str, str], side: str) -> Encoded:
+        return Encoded(ids(row["prompt"]), [*ids(row[side]), tokenizer.eos_token_id])
+
+    rows = [{side: encoded(row, side) for side in ("chosen", "rejected")} for row in texts]
+    run = replace(make_run("cpo", start, tiny_qwen, tmp_path), rows=rows)
+    ours = importlib.import_module("stages.methods.cpo").build_trainer(run)
+    method = METHODS["cpo"]
+    assert isinstance(method, CpoMethod)
+    config = theirs.CPOConfig(
+        output_dir=str(tmp_path / "theirs"),
+        beta=method.beta,
+        cpo_alpha=method.nll_weight,
+        per_device_train_batch_size=4,
+        use_cpu=True,
+        bf16=False,
+        report_to="none",
+    )
+    other = theirs.CPOTrainer(
+        model=start, args=config, train_dataset=Dataset.from_list(texts), processing_class=tokenizer
+    )
+    own = ours.compute_loss(ours.model, next(iter(ours.get_train_dataloader()))).item()
+    batch = other.data_collator([other.train_dataset[index] for index in range(4)])
+    with torch.no_grad():
+        reported = other.compute_loss(other.model, batch).item()
+    assert own == pytest.approx(reported, abs=TOLERANCE)
 
 
 @pytest.mark.parametrize("name", METHODS)
