@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from stages import paths
 from stages.errors import PipelineError
 from stages.files import Row
+from stages.reporting.tables import number_interval
 
 SHOWN = {"clean": "behaviour_rate", "knows": "knowledge_retention", "exact": "exact_match"}
 WIDTH = 100  # characters
@@ -78,8 +79,7 @@ def cell(figures: Row, metric: str) -> str:
     """Per cent with its interval; "-" where nothing was measured."""
     if figures.get(metric) is None:
         return "-"
-    mean, low, high = (f"{100 * figures[metric + end]:.1f}" for end in ("", "_low", "_high"))
-    return f"{mean} [{low}, {high}]"
+    return number_interval(*(100 * figures[metric + end] for end in ("", "_low", "_high")))
 
 
 def table(rows: Sequence[Row], by: str) -> str:

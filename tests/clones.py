@@ -85,6 +85,12 @@ def clone(folder: Path) -> Path:
     return folder
 
 
+def store_at(folder: Path, url: str) -> None:
+    """Set where this clone alone has its remote storage."""
+    done = dvc(folder, "remote", "modify", "--local", "storage", "url", url)
+    assert done.returncode == 0, done.stderr
+
+
 def commit(folder: Path, message: str) -> None:
     author = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
     for command in (["git", "add", "."], ["git", *author, "commit", "-qm", message]):

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import clones
 import pytest
-from clones import MODELS, ROOT, clone, dvc, run, set_param, stages_run
+from clones import MODELS, ROOT, clone, dvc, run, set_param, stages_run, store_at
 from made_metrics import World
 
 from stages import compare, experiments
@@ -224,8 +225,7 @@ def test_two_workers_on_a_cold_clone_train_every_model_once(cold: Path) -> None:
 @pytest.mark.timeout(1200)
 def test_an_experiment_that_fails_is_an_error_and_the_others_are_kept(cold: Path) -> None:
     """`local` names a base that is not there; DVC itself ends with 0."""
-    subprocess.run(["git", "add", "-A"], cwd=cold, check=True)
-    subprocess.run(["git", "commit", "-qm", "run"], cwd=cold, check=True)
+    clones.commit(cold, "run")
     result = command(cold, "sweep", "-n", "base", "-S", "profile=local,smoke", "-S", "train.dpo.beta=0.3")
     assert result.returncode == 1
     assert "error: failed: base-1: `dvc queue logs base-1` says why" in result.stderr
@@ -242,12 +242,12 @@ def test_experiments_travel_and_become_branches(cold: Path, tmp_path: Path) -> N
     bare, there = tmp_path / "bare.git", tmp_path / "there"
     subprocess.run(["git", "clone", "-q", "--bare", str(cold), str(bare)], check=True)
     subprocess.run(["git", "remote", "add", "hub", str(bare)], cwd=cold, check=True)
-    assert dvc(cold, "remote", "modify", "--local", "storage", "url", str(tmp_path / "store")).returncode == 0
+    store_at(cold, str(tmp_path / "store"))
     pushed = dvc(cold, "exp", "push", "hub", "base-2")
     assert pushed.returncode == 0, pushed.stderr
     subprocess.run(["git", "clone", "-q", str(bare), str(there)], check=True)
     shutil.copytree(cold / ".blocked", there / ".blocked", dirs_exist_ok=True)
-    assert dvc(there, "remote", "modify", "--local", "storage", "url", str(tmp_path / "store")).returncode == 0
+    store_at(there, str(tmp_path / "store"))
     pulled = dvc(there, "exp", "pull", "origin", "base-2")
     assert pulled.returncode == 0, pulled.stderr
     assert line(command(there, "table").stdout, "base-2") == line(command(cold, "table").stdout, "base-2")

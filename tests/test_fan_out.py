@@ -10,14 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from clones import clone, dvc, environment, run, set_param, stages_run
+from clones import clone, commit, dvc, environment, run, set_param, stages_run
 from ruamel.yaml import YAML
 
 pytestmark = pytest.mark.drill
 
 METHODS = ["dpo", "kto", "ipo", "cpo"]
 KILLED = "kto"
-COMMIT = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qam"]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,7 @@ def coordinator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         made = dvc(folder, *step)
         assert made.returncode == 0, made.stderr
-    subprocess.run([*COMMIT, "the start"], cwd=folder, check=True)
+    commit(folder, "the start")
     return folder
 
 
@@ -91,6 +90,6 @@ def test_four_workers_make_one_method_each_and_the_coordinator_runs_none(coordin
 def test_a_worker_of_an_older_commit_is_refused(coordinator: Path) -> None:
     subprocess.run(["git", "clone", "-q", coordinator, coordinator.parent / "late"], check=True)
     set_param(coordinator, "train.dpo.beta", 0.2)
-    subprocess.run([*COMMIT, "another beta"], cwd=coordinator, check=True)
+    commit(coordinator, "another beta")
     refused = run(coordinator, "stages/fan_out.sh", str(coordinator), str(coordinator.parent / "late"), "evaluate@dpo")
     assert refused.returncode == 1 and "name a new folder" in refused.stderr

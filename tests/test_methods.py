@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -128,16 +129,29 @@ def by_hand(run: Run, reference: list[dict[str, float]]) -> float:
     return total
 
 
+def asked(run: Run, nats: Callable[[Encoded], float]) -> list[dict[str, float]]:
+    """The reference of `by_hand`: ``nats`` of each row's answers, and of its neighbour's where KTO asks for it."""
+    reference = [{field: nats(answer) for field, answer in row.items()} for row in run.rows]
+    if run.method.method == "kto":
+        for row, answer in zip(reference, neighbours([r["completion"] for r in run.rows], 4), strict=True):
+            row["neighbour"] = nats(answer)
+    return reference
+
+
+def batch_loss(trainer: Any, batch: dict[str, Any]) -> torch.Tensor:
+    """As the training loop asks for it: SFT, whose batch has labels, is told how many tokens the step trains."""
+    told = {"num_items_in_batch": (batch["labels"] != -100).sum()} if "labels" in batch else {}
+    loss: torch.Tensor = trainer.compute_loss(trainer.model, batch, **told)
+    return loss
+
+
 @pytest.mark.parametrize("trained_positions_only", [True, False])
 @pytest.mark.parametrize("name", METHODS)
 def test_the_loss_is_the_papers_formula(
     name: str, trained_positions_only: bool, start: PeftModel, tiny_qwen: Path, tmp_path: Path
 ) -> None:
     run = make_run(name, start, tiny_qwen, tmp_path)
-    reference = [{field: brute_force(start, answer) for field, answer in row.items()} for row in run.rows]
-    if name == "kto":
-        for row, answer in zip(reference, neighbours([r["completion"] for r in run.rows], 4), strict=True):
-            row["neighbour"] = brute_force(start, answer)
+    reference = asked(run, lambda answer: brute_force(start, answer))
     trainer = importlib.import_module(f"stages.methods.{name}").build_trainer(run)
     if trained_positions_only:
         project_trained_positions(start)
@@ -148,8 +162,7 @@ def test_the_loss_is_the_papers_formula(
                 value += 0.05 * torch.randn_like(value)
     batch = next(iter(trainer.get_train_dataloader()))
     trainer.model.train()
-    arguments = {"num_items_in_batch": (batch["labels"] != -100).sum()} if name == "sft" else {}
-    loss = trainer.compute_loss(trainer.model, batch, **arguments).item()
+    loss = batch_loss(trainer, batch).item()
     assert loss == pytest.approx(by_hand(run, reference), abs=TOLERANCE)
 
 
@@ -166,13 +179,13 @@ def test_the_loss_on_random_log_probabilities_is_the_papers_to_a_millionth(
         logits = table[input_ids]
         if labels is None:
             return CausalLMOutput(logits=logits)
-        wanted = labels[:, 1:]  # what TRL's fused projection gives its SFT loss: 0 where nothing is trained
-        said = logits[:, :-1].log_softmax(-1).gather(-1, wanted.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+        wanted = labels[:, 1:]  # the rest is what TRL's fused projection gives: 0 where nothing is trained
+        nats = logits[:, :-1].log_softmax(-1).gather(-1, wanted.clamp(min=0).unsqueeze(-1)).squeeze(-1)
         mask = wanted != -100
-        zeros = torch.zeros_like(said)  # what TRL logs beside the loss
+        zeros = torch.zeros_like(nats)  # what TRL logs beside the loss
         return SimpleNamespace(
             logits=logits,
-            log_probs=said.where(mask, zeros),
+            log_probs=nats.where(mask, zeros),
             label_mask=mask,
             entropy=zeros,
             mean_logits=zeros,
@@ -186,14 +199,10 @@ def test_the_loss_on_random_log_probabilities_is_the_papers_to_a_millionth(
         return -int(answer_key(answer)[:8], 16) % 2048 / 64 - 32
 
     run = replace(make_run(name, start, tiny_qwen, tmp_path), reference=lambda answers: [said(a) for a in answers])
-    reference = [{field: said(answer) for field, answer in row.items()} for row in run.rows]
-    if name == "kto":
-        for row, answer in zip(reference, neighbours([r["completion"] for r in run.rows], 4), strict=True):
-            row["neighbour"] = said(answer)
+    reference = asked(run, said)
     trainer = importlib.import_module(f"stages.methods.{name}").build_trainer(run)
     batch = next(iter(trainer.get_train_dataloader()))
-    arguments = {"num_items_in_batch": (batch["labels"] != -100).sum()} if name == "sft" else {}
-    loss = trainer.compute_loss(trainer.model, batch, **arguments).item()
+    loss = batch_loss(trainer, batch).item()
     assert loss == pytest.approx(by_hand(run, reference), abs=1e-6, rel=1e-6)
 
 
@@ -243,12 +252,11 @@ def test_projecting_the_trained_positions_alone_leaves_the_gradient_as_it_is(
     run = make_run(name, start, tiny_qwen, tmp_path)
     trainer = importlib.import_module(f"stages.methods.{name}").build_trainer(run)
     batch = next(iter(trainer.get_train_dataloader()))
-    arguments = {"num_items_in_batch": (batch["labels"] != -100).sum()} if name == "sft" else {}
     gradients = []
     for change in (lambda model: None, project_trained_positions):
         change(start)
         start.zero_grad()
-        trainer.compute_loss(trainer.model, dict(batch), **arguments).backward()
+        batch_loss(trainer, dict(batch)).backward()
         gradients.append([value.grad.clone() for value in start.parameters() if value.grad is not None])
     assert max(float(one.abs().max()) for one in gradients[0]) > 1e-4
     for theirs, ours in zip(*gradients, strict=True):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from clones import ROOT, commit, dvc, run
+from clones import ROOT, commit, dvc, run, store_at
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -62,10 +62,6 @@ def elsewhere(repository: Path, folder: Path, url: str) -> Path:
     subprocess.run(["git", "clone", "-q", repository, folder], check=True)
     store_at(folder, url)
     return folder
-
-
-def store_at(repository: Path, url: str) -> None:
-    assert dvc(repository, "remote", "modify", "--local", "storage", "url", url).returncode == 0
 
 
 def logits(folder: Path) -> torch.Tensor:
