@@ -62,8 +62,8 @@ def stages_run(output: str) -> set[str]:
     return set(re.findall(r"Running stage '([^']+)'", output))
 
 
-def clone(folder: Path) -> Path:
-    """The tracked files as a repository of its own, on the smoke profile, without a lock or what the graph writes."""
+def copy_tracked(folder: Path, results: bool) -> None:
+    """The files of this working tree that git tracks or would; ``results`` are the lock and what the graph writes."""
     files = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -72,15 +72,19 @@ def clone(folder: Path) -> Path:
         check=True,
     ).stdout.split("\n")
     for name in filter(None, files):
-        if name == "dvc.lock" or (name.startswith("metrics/") and not name.endswith((".gitignore", "sweep.json"))):
-            continue
-        if (ROOT / name).exists():
+        made = name == "dvc.lock" or (name.startswith("metrics/") and not name.endswith((".gitignore", "sweep.json")))
+        if (results or not made) and (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+
+
+def clone(folder: Path) -> Path:
+    """The tracked files as a repository of its own, on the smoke profile, without a lock or what the graph writes."""
+    copy_tracked(folder, results=False)
     (folder / ".blocked").mkdir()
     (folder / ".blocked" / "sitecustomize.py").write_text(NO_NETWORK)
     set_param(folder, "profile", "smoke")
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     commit(folder, "start")
     return folder
 
