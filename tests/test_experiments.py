@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import clones
 import pytest
 from clones import MODELS, ROOT, clone, dvc, run, set_param, stages_run, store_at
 from made_metrics import World
+from ruamel.yaml import YAML
 
 from stages import compare, experiments
 from stages.errors import PipelineError
@@ -261,3 +264,45 @@ def test_experiments_travel_and_become_branches(cold: Path, tmp_path: Path) -> N
     applied = dvc(there, "exp", "apply", "base-2")
     assert applied.returncode == 0, applied.stderr
     assert (there / "models/dpo/adapter_model.safetensors").exists()
+
+
+def lines_of_the_readme() -> list[str]:
+    """What the section says to type, as it stands there."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.partition("## Compare experiments\n")[2].partition("\n## ")[0]
+    fenced = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
+    cells = re.findall(r"^\| [^|]* \| `([^`]*)` \|$", section, re.MULTILINE)
+    return [*"".join(fenced).splitlines(), *cells]
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(1800)
+def test_every_line_of_the_readme_does_what_it_says(smoke: Path, tmp_path: Path) -> None:
+    """On the small profile: `embedded` would train its base for minutes."""
+    folder, bare = tmp_path / "clone", tmp_path / "bare.git"
+    shutil.copytree(smoke, folder, symlinks=True)
+    for name in ("name", "email"):
+        subprocess.run(["git", "config", f"user.{name}", "t@example.org"], cwd=folder, check=True)
+    clones.commit(folder, "run")
+    subprocess.run(["git", "branch", "-M", "main"], cwd=folder, check=True)
+    subprocess.run(["git", "clone", "-q", "--bare", str(folder), str(bare)], check=True)
+    subprocess.run(["git", "remote", "add", "origin", str(bare)], cwd=folder, check=True)
+    store_at(folder, str(tmp_path / "store"))
+    said: dict[str, str] = {}
+    for typed in lines_of_the_readme():
+        began = time.monotonic()
+        done = run(folder, "bash", "-c", typed.replace("embedded", "smoke"))
+        print(f"{time.monotonic() - began:.0f} s: {typed}\n{done.stdout}")
+        assert done.returncode == 0, (typed, done.stdout[-2000:], done.stderr[-3000:])
+        said[typed] = done.stdout
+    shown = next(text for typed, text in said.items() if typed.startswith("dvc exp show"))
+    assert max(map(len, shown.splitlines())) <= 100
+    assert set(re.findall(r"\[(\w+)\]", shown)) == {"sft", "dpo", "kto", "ipo", "cpo"}
+    everything = next(text for typed, text in said.items() if "table --all" in typed)
+    named = re.findall(r"sweep -n (\w+)", "\n".join(said))
+    assert len(named) == 6 and all(line(everything, f"{name}-1") for name in named)
+    assert all(line(everything, model) for model in MODELS)
+    assert "train.dpo.beta" in next(text for typed, text in said.items() if typed.startswith("dvc exp diff"))
+    page = (folder / "dvc_plots/index.html").read_text(encoding="utf-8")
+    assert all(f'"rev": "{name}"' in page for name in ("main", "beta-1", "beta-2"))
+    assert YAML(typ="safe").load(folder / "params.yaml")["train"]["dpo"]["beta"] == 0.05
