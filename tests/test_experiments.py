@@ -15,6 +15,7 @@ from typing import Any
 import clones
 import pytest
 from clones import MODELS, ROOT, clone, dvc, run, set_param, stages_run, store_at
+from drawn_plots import lines, pictures
 from made_metrics import World
 from ruamel.yaml import YAML
 
@@ -303,6 +304,10 @@ def test_every_line_of_the_readme_does_what_it_says(smoke: Path, tmp_path: Path)
     assert len(named) == 6 and all(line(everything, f"{name}-1") for name in named)
     assert all(line(everything, model) for model in MODELS)
     assert "train.dpo.beta" in next(text for typed, text in said.items() if typed.startswith("dvc exp diff"))
+    revisions = ("main", "beta-1", "beta-2")
     page = (folder / "dvc_plots/index.html").read_text(encoding="utf-8")
-    assert all(f'"rev": "{name}"' in page for name in ("main", "beta-1", "beta-2"))
+    assert all(f'"rev": "{name}"' in page for name in revisions)
+    drawn = lines(pictures(folder, "diff", *revisions)["training-loss"])
+    assert set(drawn) == {(model, name) for model in MODELS[1:] for name in revisions}
+    assert len({dash for _, dash in drawn.values()}) == len(revisions)
     assert YAML(typ="safe").load(folder / "params.yaml")["train"]["dpo"]["beta"] == 0.05
