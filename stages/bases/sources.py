@@ -70,6 +70,11 @@ def convert_gguf(base: LocalBase, dtype: str, folder: Path) -> Row:
         )
     except (ValueError, OSError) as error:
         raise PipelineError(f"{file} cannot be read as GGUF ({str(error).splitlines()[0]}): check the file") from None
+    except RuntimeError:  # weights of other shapes: of Qwen3, transformers reads heads of 128 and no other width
+        raise PipelineError(
+            f"{file}: its weights do not fit the model that transformers makes of it: name the Transformers folder "
+            "that the file was converted from"
+        ) from None
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     model.config.tie_word_embeddings = output_is_tied(model)
