@@ -28,7 +28,8 @@ DEFAULTS = Gpu()
 
 
 def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """This process's own: with several, each has set its GPU (`stages.launch.join`)."""
+    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def configure_torch(profile: Profile, gpu: Gpu = DEFAULTS) -> None:

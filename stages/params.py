@@ -397,6 +397,11 @@ class Params:
             raise ValueError(f"method {self.method!r} is not one of models: {', '.join(self.models)}")
         if len(set(self.report_to)) != len(self.report_to):
             raise ValueError("report_to names a tool twice")
+        if self.launch.by == "accelerate_deepspeed" and self.active.dtype == "bfloat16":
+            raise ValueError(
+                "launch.by is accelerate_deepspeed, and DeepSpeed would make the float32 adapter on a bfloat16 base "
+                f"bfloat16: set profiles.{self.profile}.dtype to float32, or launch.by to another"
+            )
         uneven = [
             name
             for name, budget in self.active.train.items()

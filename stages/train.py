@@ -27,7 +27,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedTokenizerBase, Trainer, set_seed
 
 from stages import launch, models, paths
 from stages.checkpoints import CLOCK, SaveEveryMinute, StepClock, newest_checkpoint, scratch_folder
@@ -189,6 +189,8 @@ def train_one(
     )
     builder = importlib.import_module(f"stages.methods.{method.method}")
     trainer = builder.build_trainer(run)
+    if "ref" in model.peft_config:  # TRL's float32 copy of the start, as a reference: ours is computed already
+        model.delete_adapter("ref")
     train_in_float32(model)
     adapter = check_adapter(model, profile)
     project_trained_positions(model)
@@ -201,6 +203,7 @@ def train_one(
     show_progress(trainer, f"{name} seed {seed}")
     with mirrored(trainer, params.report_to if launch.is_first() else (), scratch.name.removeprefix("train-")):
         trainer.train(resume_from_checkpoint=checkpoint)
+    weights = whole_weights(trainer)
     if not launch.is_first():
         return final
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
@@ -231,7 +234,7 @@ def train_one(
         "peak_memory_mib": peak_memory_mib(),
     }
     with replaced_folder(final) as folder:
-        save_adapter(trainer.accelerator.unwrap_model(trainer.model), tokenizer, folder / "adapter")
+        save_adapter(trainer.accelerator.unwrap_model(trainer.model), tokenizer, folder / "adapter", weights)
         write_json(folder / "adapter" / "run.json", what | {"result": result})
         write_json(folder / "result.json", result)
         write_json(folder / "timing.json", timing)
@@ -257,9 +260,25 @@ def check_losses(name: str, losses: list[float], expected_first: float | None, d
         )
 
 
-def save_adapter(model: PeftModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Adapter, tokenizer and template, byte-stable: PEFT writes sets in hash order and a model card with no content."""
-    model.save_pretrained(str(folder), selected_adapters=["default"])
+def whole_weights(trainer: Trainer) -> dict[str, torch.Tensor] | None:
+    """All weights by name where the processes hold a part each (FSDP), to which all must come; else None."""
+    if not trainer.is_fsdp_enabled:
+        return None
+    weights: dict[str, torch.Tensor] = trainer.accelerator.get_state_dict(trainer.model)
+    return weights
+
+
+def save_adapter(
+    model: PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> None:
+    """Adapter, tokenizer and template, byte-stable: PEFT writes sets in hash order and a model card with no content.
+
+    Its weights are taken from ``weights`` where they are given.
+    """
+    model.save_pretrained(str(folder), selected_adapters=["default"], state_dict=weights)
     (folder / "README.md").unlink(missing_ok=True)
     file = folder / "adapter_config.json"
     config = json.loads(file.read_text(encoding="utf-8"))

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.state import AcceleratorState
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import DistributedType
 from transformers import Trainer, TrainerCallback
 
 from stages import checkpoints, launch, paths, train
@@ -41,19 +42,34 @@ def doom(step: int) -> None:
     train.show_progress = show_progress
 
 
+def shard_without_a_gpu() -> None:
+    """accelerate leaves FSDP out on a CPU, where PyTorch has it: let it take the same way as on GPUs."""
+    build = AcceleratorState.__init__
+
+    def init(self: AcceleratorState, *arguments: Any, fsdp_plugin: Any = None, **more: Any) -> None:
+        build(self, *arguments, fsdp_plugin=fsdp_plugin, **more)
+        if fsdp_plugin is not None and self.distributed_type == DistributedType.MULTI_CPU:
+            PartialState._shared_state["distributed_type"] = DistributedType.FSDP
+            AcceleratorState._shared_state |= {"distributed_type": DistributedType.FSDP, "fsdp_plugin": fsdp_plugin}
+
+    AcceleratorState.__init__ = init
+
+
 def main(trainings: list[str]) -> None:
     checkpoints.SECONDS_BETWEEN_CHECKPOINTS = -1.0
+    if "ACCELERATE_USE_FSDP" in os.environ:
+        shard_without_a_gpu()
+    leave, launch.leave = launch.leave, torch.distributed.barrier  # the next training needs the group
     for place, training in enumerate(trainings):
         name, *killed = training.split(":")
         if killed and os.environ["RANK"] == killed[0]:
             doom(int(killed[1]))
         sys.argv = ["train", name]
         train.main()
-        AcceleratorState._reset_state(reset_partial_state=True)  # the group has ended with the training
-        assert not torch.distributed.is_initialized()
         if launch.is_first():
             shutil.copytree(paths.model(name), Path("several") / f"{place}-{name}" / "model")
             shutil.copytree(paths.train_metrics(name), Path("several") / f"{place}-{name}" / "metrics")
+    leave()
 
 
 if __name__ == "__main__":

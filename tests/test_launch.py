@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -17,13 +18,16 @@ import torch
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
+from clones import MODELS, clone, dvc, set_param, stages_run
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
 
 from stages import launch, paths, reference, train
 from stages.errors import PipelineError
 from stages.files import read_json
-from stages.params import Launch
+from stages.methods.order import answer_key, read_rows, seen_rows
+from stages.models import load_tokenizer
+from stages.params import Launch, load_params
 from tests.test_train import digest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,17 +38,17 @@ LOSS_TOLERANCE = 1e-5
 WEIGHT_TOLERANCE = 1e-5
 
 
-def set_params(by: str, processes: int, rows_per_microbatch: int = 2) -> None:
-    """Steps of 8 rows, in 4 microbatches (2 for KTO, which needs 4 rows in each), for one seed."""
+def set_params(by: str, processes: int) -> None:
+    """Steps of 8 rows, in 4 microbatches (2 for KTO, which needs 4 rows in each), for one seed. KTO takes large steps,
+    in which its KL term weighs."""
     yaml = YAML()
     document = yaml.load(paths.PARAMS.read_text(encoding="utf-8"))
     document["launch"] = {"by": by, "processes": processes}
     smoke = document["profiles"]["smoke"]
     smoke["seeds"] = [11]
     for name, budget in smoke["train"].items():
-        budget |= {"steps": 4, "rows_per_step": 8, "rows_per_microbatch": max(4, rows_per_microbatch)}
-        if name != "kto":
-            budget["rows_per_microbatch"] = rows_per_microbatch
+        budget |= {"steps": 4, "rows_per_step": 8, "rows_per_microbatch": 4 if name == "kto" else 2}
+    smoke["train"]["kto"]["learning_rate"] = 5e-3
     with paths.PARAMS.open("w", encoding="utf-8") as file:
         yaml.dump(document, file)
 
@@ -70,7 +74,21 @@ def started(trainable: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     set_params("python", 1)
     train_here("sft", monkeypatch)
     reference.main()
+    part_from_the_reference()
     return trainable
+
+
+def part_from_the_reference() -> None:
+    """Make KTO's KL term large, and another in each microbatch, by saying something else of the mismatched answers."""
+    params = load_params()
+    own = set()
+    for name in ("dpo", "kto"):
+        rows, lengths, _ = read_rows(name, params.train[name])
+        seen = seen_rows(load_tokenizer(), rows, lengths, params.active.train[name], seed=11)
+        own |= {answer_key(answer) for row in seen.rows for answer in row.values()}
+    file = paths.reference("models/sft", 11)
+    nats = {key: value - (0 if key in own else int(key[:4], 16) % 8) for key, value in read_json(file).items()}
+    file.write_text(json.dumps(nats), encoding="utf-8")
 
 
 def test_two_processes_train_as_one_that_accumulates_and_the_first_alone_writes(
@@ -102,6 +120,7 @@ def test_two_processes_train_as_one_that_accumulates_and_the_first_alone_writes(
         assert [summaries[1][key] for key in counted] == [summaries[0][key] for key in counted]
         assert read_json(two / "model/run.json")["launch"] == {"by": "torchrun", "processes": 2}
         assert "launch" not in read_json(one / "model/run.json")
+    assert max(curve(Path("one/kto/metrics/plots/metrics/kl.tsv"))) > 1  # so that an average of it would show
     assert digest(Path("several/3-kto")) == digest(Path("several/4-kto"))
     assert not list(paths.scratch_root().iterdir())
 
@@ -219,6 +238,35 @@ def test_accelerate_starts_the_same_training(started: Path) -> None:
 
 
 @pytest.mark.drill
+def test_a_sharded_base_trains_the_same_adapter_and_resumes(
+    started: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """FSDP as stages/launch/fsdp.yaml sets it, on CPUs: only accelerate's refusal of them is gone around."""
+    set_params("torchrun", 2)
+    launch.start(TWO, "tests.several_processes", "dpo", "kto")
+    shutil.move("several", "whole")
+    arguments = [f"--config_file={launch.configuration(Launch('accelerate_fsdp', 2))}", "--num_processes=2", "-m", "x"]
+    resolved, _, _ = _validate_launch_command(launch_command_parser().parse_args(arguments))
+    for key, value in prepare_multi_gpu_env(resolved).items():
+        if "FSDP" in key:
+            monkeypatch.setenv(key, value)
+    launch.start(TWO, "tests.several_processes", "dpo", "kto")
+    for model in ("0-dpo", "1-kto"):
+        file = Path(model) / "model/adapter_model.safetensors"
+        torch.testing.assert_close(
+            load_file("several" / file), load_file("whole" / file), atol=WEIGHT_TOLERANCE, rtol=0
+        )
+    once = digest(Path("several/0-dpo"))
+    shutil.rmtree("several")
+    with pytest.raises(PipelineError, match="process 1 of 2 ended"):
+        launch.start(TWO, "tests.several_processes", "dpo:1:3")
+    capfd.readouterr()
+    launch.start(TWO, "tests.several_processes", "dpo")
+    assert "resumes from checkpoint-2" in capfd.readouterr().out
+    assert digest(Path("several/0-dpo")) == once
+
+
+@pytest.mark.drill
 def test_activation_checkpointing_changes_nothing_among_several_processes(started: Path) -> None:
     """DDP must not look for unused parameters then, which transformers decides by the kind of model."""
     set_params("torchrun", 2)
@@ -232,3 +280,18 @@ def test_activation_checkpointing_changes_nothing_among_several_processes(starte
     launch.start(TWO, "tests.several_processes", "dpo")
     weights = "0-dpo/model/adapter_model.safetensors"
     assert (Path("several") / weights).read_bytes() == (Path("plain") / weights).read_bytes()
+
+
+@pytest.mark.drill
+def test_dvc_trains_again_with_two_processes_offline_and_finds_the_one_process_cached(tmp_path: Path) -> None:
+    folder = clone(tmp_path / "clone")
+    for name in MODELS[1:]:
+        set_param(folder, f"profiles.smoke.train.{name}.rows_per_microbatch", 4 if name == "kto" else 2)
+    assert dvc(folder, "repro", "train@sft").returncode == 0
+    set_param(folder, "launch", {"by": "torchrun", "processes": 2})
+    shared = dvc(folder, "repro", "train@sft")
+    assert shared.returncode == 0, shared.stderr
+    assert stages_run(shared.stdout) == {"train@sft"}
+    assert read_json(folder / "models/sft/run.json")["launch"] == {"by": "torchrun", "processes": 2}
+    set_param(folder, "launch", {"by": "python", "processes": 1})
+    assert "Stage 'train@sft' is cached - skipping run" in dvc(folder, "repro", "train@sft").stdout

@@ -205,6 +205,12 @@ def test_a_contradiction_is_refused_where_it_stands(file: Path, key: str, value:
     assert [word for word in words if word not in message] == []
 
 
+def test_deepspeed_which_would_turn_the_adapter_into_bfloat16_is_refused_on_a_bfloat16_base(file: Path) -> None:
+    text = TEXT.replace("by: python ", "by: accelerate_deepspeed ", 1).replace("processes: 1 ", "processes: 2 ", 1)
+    file.write_text(text.replace("profile: embedded ", "profile: qwen3_06b ", 1), encoding="utf-8")
+    assert "set profiles.qwen3_06b.dtype to float32" in refusal(file)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
