@@ -62,11 +62,14 @@ def test_the_trainer_is_told_what_was_chosen(gpu: None, start: Any, tiny_qwen: P
 
 @pytest.mark.parametrize("chosen", [True, False])
 def test_torch_is_told_what_was_chosen(chosen: bool, gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PYTORCH_ALLOC_CONF", raising=False)
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", not chosen)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", not chosen)
+    monkeypatch.setenv("PYTORCH_ALLOC_CONF", "")  # so that what is set here is taken back
+    monkeypatch.delenv("PYTORCH_ALLOC_CONF")
+    switches = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [switch.allow_tf32 for switch in switches]
     models.configure_torch(load_params().active, Gpu(tf32=chosen, expandable_segments=chosen))
-    assert torch.backends.cuda.matmul.allow_tf32 == torch.backends.cudnn.allow_tf32 == chosen
+    assert [switch.allow_tf32 for switch in switches] == [chosen, chosen]
+    for switch, value in zip(switches, before, strict=True):
+        switch.allow_tf32 = value
     assert os.environ["PYTORCH_ALLOC_CONF"] == f"expandable_segments:{chosen}"
 
 
