@@ -159,9 +159,11 @@ def test_each_configuration_is_read_in_full_by_accelerate(by: str, monkeypatch: 
         assert {key: environment[key] for key in wanted} == wanted
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU both may start")
 @pytest.mark.parametrize("by", ["accelerate_fsdp", "accelerate_deepspeed"])
-def test_what_shards_is_refused_without_a_gpu_where_accelerate_would_quietly_not_shard(by: str) -> None:
+def test_what_shards_is_refused_without_a_gpu_where_accelerate_would_quietly_not_shard(
+    by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(PipelineError, match=f"launch.by is {by}, which needs GPUs"):
         launch.start(Launch(by, 2), "stages.train", "sft")  # type: ignore[arg-type]
 
