@@ -114,7 +114,7 @@ def main() -> None:
     if name not in params.models:
         raise PipelineError(f"{name!r} is not one of params.yaml: models ({', '.join(params.models)})")
     profile, budget = params.active, params.active.benchmark
-    configure_torch(profile)
+    configure_torch(profile, params.gpu)
     tokenizer = load_tokenizer()
     rows = read_jsonl(paths.GENERATION)[: max(budget.batch_sizes)]
     if not rows:

@@ -11,28 +11,30 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback
 
-from stages import paths
+from stages import launch, paths
 from stages.files import fingerprint, read_json, write_json
 
 SECONDS_BETWEEN_CHECKPOINTS = 45.0
+CLOCK = "seconds.json"  # what `StepClock` adds to a checkpoint
 
 
 def scratch_folder(name: str, definition: dict[str, Any]) -> Path:
     """The folder of one run; ``definition`` is all that decides its bytes. Other runs of ``name`` are removed."""
     folder = paths.scratch_root() / f"{name}-{fingerprint(definition)[:16]}"
     for other in paths.scratch_root().glob(f"{name}-*"):
-        if other != folder:
+        if other != folder and launch.is_first():
             print(f"{name}: the run's definition has changed since {other.name}; that unfinished work is discarded")
             shutil.rmtree(other, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def newest_checkpoint(folder: Path) -> str | None:
-    """The newest complete checkpoint, or None: transformers writes ``trainer_state.json`` last."""
-    complete = [path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").exists()]
+def newest_checkpoint(folder: Path, last: str = "trainer_state.json") -> str | None:
+    """The newest complete checkpoint, or None; ``last`` is the file that is written last, transformers' by default."""
+    complete = [path for path in folder.glob("checkpoint-*") if (path / last).exists()]
     return str(max(complete, key=lambda path: int(path.name.split("-")[1]))) if complete else None
 
 
@@ -43,7 +45,10 @@ class SaveEveryMinute(TrainerCallback):
         self.saved_at = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        if time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+        due = torch.tensor(time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS, device=args.device)
+        if args.world_size > 1:  # all save together, by the clock of the first
+            torch.distributed.broadcast(due, src=0)
+        if due:
             control.should_save = True
             self.saved_at = time.monotonic()
         return control
@@ -55,7 +60,7 @@ class StepClock(TrainerCallback):
     def __init__(self, resumed_from: str | None) -> None:
         self.seconds = 0.0
         if resumed_from:
-            self.seconds = float(read_json(Path(resumed_from) / "seconds.json")["seconds"])
+            self.seconds = float(read_json(Path(resumed_from) / CLOCK)["seconds"])
         self.began = 0.0
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -65,6 +70,6 @@ class StepClock(TrainerCallback):
         self.seconds += time.perf_counter() - self.began
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        write_json(
-            Path(args.output_dir) / f"checkpoint-{state.global_step}" / "seconds.json", {"seconds": self.seconds}
-        )
+        if state.is_world_process_zero:
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            write_json(folder / CLOCK, {"seconds": self.seconds})

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+TORCH_CANNOT_WRITE = ("PytorchStreamWriter failed writing", "unexpected pos", "basic_ios::clear: iostream error")
+
 
 class PipelineError(Exception):
     """Something the user can mend; the message names the file, line or key, and the next step."""
@@ -27,21 +29,36 @@ def run_stage(main: Callable[[], None]) -> None:
         main()
     except PipelineError as error:
         _fail(str(error))
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        _fail(f"the disk is full ({error.filename or 'no file named'}): free some space and run `dvc repro` again")
-    except (MemoryError, RuntimeError) as error:
-        refused = isinstance(error, MemoryError) or "out of memory" in str(error)
-        if not refused and "can't allocate memory" not in str(error):
-            raise
-        _fail(
-            "out of memory: lower profiles.<profile>.train.<model>.rows_per_microbatch or max_tokens in params.yaml "
-            "and run `dvc repro` again"
-        )
+    except Exception as error:
+        if disk_is_full(error):
+            named = getattr(error, "filename", None) or "no file named"
+            _fail(f"the disk is full ({named}): free some space and run `dvc repro` again")
+        if memory_ran_out(error):
+            _fail(
+                "out of memory: lower profiles.<profile>.train.<model>.rows_per_microbatch or max_tokens in params.yaml"
+                " and run `dvc repro` again"
+            )
+        raise
     except KeyboardInterrupt:
         print("interrupted: `dvc repro` resumes from the newest checkpoint", file=sys.stderr)
         sys.exit(130)
+
+
+def disk_is_full(error: Exception) -> bool:
+    """Also as safetensors says it, and as PyTorch does, whose writer only finds that its file is not as long as it
+    should be."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOSPC
+    text = str(error)
+    return "os error 28" in text or (
+        isinstance(error, RuntimeError) and any(sign in text for sign in TORCH_CANNOT_WRITE)
+    )
+
+
+def memory_ran_out(error: Exception) -> bool:
+    """On a CPU or a GPU."""
+    told = "out of memory" in str(error) or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and told)
 
 
 def refuse_other_tree() -> None:

@@ -73,7 +73,7 @@ def main() -> None:
     if name not in params.models:
         raise PipelineError(f"{name!r} is not one of params.yaml: models ({', '.join(params.models)})")
     profile = params.active
-    configure_torch(profile)
+    configure_torch(profile, params.gpu)
     tokenizer = load_tokenizer()
     held_out = read_held_out(profile.evaluate, params.evaluate.own)
     seeds: list[int | None] = [None] if name == "base" else list(profile.seeds)

@@ -6,6 +6,7 @@ import ctypes
 import importlib.util
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +22,43 @@ from transformers import (
 from stages import paths
 from stages.errors import PipelineError
 from stages.files import Row, read_json, sha256
-from stages.params import Profile
+from stages.params import Gpu, Profile
+
+DEFAULTS = Gpu()
 
 
 def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """This process's own: with several, each has set its GPU (`stages.launch.join`)."""
+    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
 
 
-def configure_torch(profile: Profile) -> None:
+def configure_torch(profile: Profile, gpu: Gpu = DEFAULTS) -> None:
     """Threads, memory and TF32, once per process."""
     keep_freed_memory()
     if profile.threads:
         torch.set_num_threads(profile.threads)
     if torch.cuda.is_available():
-        os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
+        os.environ.setdefault("PYTORCH_ALLOC_CONF", f"expandable_segments:{gpu.expandable_segments}")
+        torch.backends.cuda.matmul.allow_tf32 = gpu.tf32
+        torch.backends.cudnn.allow_tf32 = gpu.tf32
+
+
+def describe_choices(profile: Profile, gpu: Gpu) -> str:
+    """One line for people: what params chose for this machine, as far as it can be had here."""
+    attention = attention_implementation(profile.attention)
+    said = [profile.dtype if profile.quantize == "none" else f"{profile.dtype} on {profile.quantize}", attention]
+    if profile.activation_checkpointing:
+        said.append("activation checkpointing")
+    if not torch.cuda.is_available():
+        return ", ".join([f"CPU with {torch.get_num_threads()} threads", *said])
+    choices = {
+        "TF32": gpu.tf32,
+        "fused AdamW": gpu.fused_optimizer,
+        "pinned memory": gpu.pinned_memory,
+        f"{gpu.loader_workers} loader workers": gpu.loader_workers > 0,
+        "expandable segments": gpu.expandable_segments,
+    }
+    return ", ".join([torch.cuda.get_device_name(), *said, *(name for name, chosen in choices.items() if chosen)])
 
 
 def keep_freed_memory() -> None:
@@ -52,6 +74,7 @@ def keep_freed_memory() -> None:
         mallopt(trim_threshold, 1 << 30)
 
 
+@cache  # said once
 def attention_implementation(wanted: str) -> str:
     """FlashAttention 2 where it was asked for, is importable and has a GPU; else PyTorch's SDPA, said aloud."""
     if wanted != "flash_attention_2":

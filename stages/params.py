@@ -345,6 +345,35 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Gpu:
+    """What a stage does where there is a GPU, and only there; a profile has the rest (dtype, attention, ...)."""
+
+    tf32: bool = True
+    fused_optimizer: bool = True
+    pinned_memory: bool = True
+    loader_workers: int = 2
+    expandable_segments: bool = True
+
+    def __post_init__(self) -> None:
+        if self.loader_workers < 0:
+            raise ValueError(f"loader_workers must be 0 or more, found {self.loader_workers}")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a training is started on one machine: by itself, or as several processes that share each batch."""
+
+    by: Literal["python", "torchrun", "accelerate_ddp", "accelerate_fsdp", "accelerate_deepspeed"]
+    processes: int
+
+    def __post_init__(self) -> None:
+        if self.by == "python" and self.processes != 1:
+            raise ValueError(f"python starts one process, found processes: {self.processes}: set by to torchrun")
+        if self.by != "python" and self.processes < 2:
+            raise ValueError(f"{self.by} is for 2 processes or more, found {self.processes}: for one, set by to python")
+
+
+@dataclass(frozen=True)
 class Params:
     profile: str
     method: str
@@ -355,6 +384,8 @@ class Params:
     evaluate: Evaluate
     sweep: Sweep
     profiles: dict[str, Profile]
+    launch: Launch
+    gpu: Gpu
     report_to: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
 
     def __post_init__(self) -> None:
@@ -366,6 +397,22 @@ class Params:
             raise ValueError(f"method {self.method!r} is not one of models: {', '.join(self.models)}")
         if len(set(self.report_to)) != len(self.report_to):
             raise ValueError("report_to names a tool twice")
+        if self.launch.by == "accelerate_deepspeed" and self.active.dtype == "bfloat16":
+            raise ValueError(
+                "launch.by is accelerate_deepspeed, and DeepSpeed would make the float32 adapter on a bfloat16 base "
+                f"bfloat16: set profiles.{self.profile}.dtype to float32, or launch.by to another"
+            )
+        uneven = [
+            name
+            for name, budget in self.active.train.items()
+            if budget.rows_per_step // budget.rows_per_microbatch % self.launch.processes
+        ]
+        if uneven:
+            raise ValueError(
+                f"launch.processes is {self.launch.processes}, which cannot share the microbatches of a step of "
+                f"{', '.join(uneven)} equally: lower profiles.{self.profile}.train.<model>.rows_per_microbatch, "
+                f"so that rows_per_step holds a multiple of {self.launch.processes} of them"
+            )
         if set(self.sweep.models) - set(self.train):
             raise ValueError("sweep.models may name only entries of train")
         for name, profile in self.profiles.items():

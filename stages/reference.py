@@ -49,7 +49,7 @@ def log_probabilities(profile: Profile, start: str, seed: int, answers: dict[str
 def main() -> None:
     params = load_params()
     profile = params.active
-    models.configure_torch(profile)
+    models.configure_torch(profile, params.gpu)
     tokenizer = models.load_tokenizer()
     starts = sorted({method.init for method in params.train.values() if method.method in MONITORED})
     timings = []

@@ -144,7 +144,7 @@ def summary(points: Sequence[Row], params: Params) -> Row:
 
 def main() -> None:
     params = load_params()
-    models.configure_torch(params.active)
+    models.configure_torch(params.active, params.gpu)
     tokenizer = models.load_tokenizer()
     prompts = read_jsonl(paths.TUNING)
     inputs = {

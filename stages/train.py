@@ -6,6 +6,9 @@ that `contract` dropped, and its params. Writes `models/<model>/` (the first see
 
 LoRA on all seven projections; a preference method continues the SFT adapter, and its reference is that same start.
 Killed at any moment, `dvc repro` resumes from the last minute's checkpoint and ends in the same bytes.
+
+With several processes (`launch` in params.yaml) each runs this file and takes its turn at the microbatches of a step;
+the first alone writes and prints, and the others wait for it.
 """
 
 from __future__ import annotations
@@ -24,10 +27,10 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedTokenizerBase, Trainer, set_seed
 
-from stages import models, paths
-from stages.checkpoints import SaveEveryMinute, StepClock, newest_checkpoint, scratch_folder
+from stages import launch, models, paths
+from stages.checkpoints import CLOCK, SaveEveryMinute, StepClock, newest_checkpoint, scratch_folder
 from stages.curves import write_curves
 from stages.errors import PipelineError, run_stage
 from stages.files import Row, read_json, replaced_folder, sha256, write_json
@@ -123,6 +126,13 @@ def definition(name: str, params: Params, seed: int) -> dict[str, Any]:
         "base": sha256(paths.BASE_PIN),
         "tokenizer": sha256(paths.BASE / "tokenizer.json"),
     }
+    beyond_one_cpu: dict[str, Any] = {}
+    if torch.cuda.is_available():
+        beyond_one_cpu |= {"gpu": vars(params.gpu) | {"name": torch.cuda.get_device_name()}}
+    if launch.processes() > 1:
+        beyond_one_cpu |= {"launch": vars(params.launch)}
+        if (file := launch.configuration(params.launch)) is not None:
+            inputs["launch"] = sha256(file)
     if method.method in MONITORED:
         inputs["reference"] = sha256(paths.reference(method.init, seed))
     if init != "base":
@@ -139,7 +149,7 @@ def definition(name: str, params: Params, seed: int) -> dict[str, Any]:
         "inputs_sha256": inputs,
         "versions": {package: importlib.metadata.version(package).split("+")[0] for package in PINNED},
         "fingerprint": {"machine": platform.machine(), "cpu_capability": torch.backends.cpu.get_cpu_capability()},
-    }
+    } | beyond_one_cpu
 
 
 def train_one(
@@ -150,7 +160,8 @@ def train_one(
     tokenizer: PreTrainedTokenizerBase,
     seed: int,
 ) -> Path:
-    """Train one seed in its scratch folder; returns the folder `final` with adapter, run.json, result.json, history."""
+    """Train one seed in its scratch folder; returns the folder `final` with adapter, run.json, result.json, history,
+    which the first process writes while the others go on."""
     check_installed(params.report_to)
     method, profile = params.train[name], params.active
     what = definition(name, params, seed)
@@ -173,21 +184,28 @@ def train_one(
         labels=seen.labels,
         reference=read_reference(method, seed),
         scratch=scratch,
+        processes=launch.processes(),
+        gpu=params.gpu,
     )
     builder = importlib.import_module(f"stages.methods.{method.method}")
     trainer = builder.build_trainer(run)
+    if "ref" in model.peft_config:  # TRL's float32 copy of the start, as a reference: ours is computed already
+        model.delete_adapter("ref")
     train_in_float32(model)
     adapter = check_adapter(model, profile)
     project_trained_positions(model)
-    checkpoint = newest_checkpoint(scratch)
+    checkpoint = newest_checkpoint(scratch, CLOCK)
     if checkpoint:
         print(f"{name}: seed {seed} resumes from {Path(checkpoint).name}")
     clock = StepClock(checkpoint)
     trainer.add_callback(clock)
     trainer.add_callback(SaveEveryMinute())
     show_progress(trainer, f"{name} seed {seed}")
-    with mirrored(trainer, params.report_to, scratch.name.removeprefix("train-")):
+    with mirrored(trainer, params.report_to if launch.is_first() else (), scratch.name.removeprefix("train-")):
         trainer.train(resume_from_checkpoint=checkpoint)
+    weights = whole_weights(trainer)
+    if not launch.is_first():
+        return final
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     check_losses(name, losses, builder.first_loss(run), profile.dtype)
 
@@ -216,7 +234,7 @@ def train_one(
         "peak_memory_mib": peak_memory_mib(),
     }
     with replaced_folder(final) as folder:
-        save_adapter(trainer.accelerator.unwrap_model(trainer.model), tokenizer, folder / "adapter")
+        save_adapter(trainer.accelerator.unwrap_model(trainer.model), tokenizer, folder / "adapter", weights)
         write_json(folder / "adapter" / "run.json", what | {"result": result})
         write_json(folder / "result.json", result)
         write_json(folder / "timing.json", timing)
@@ -242,9 +260,25 @@ def check_losses(name: str, losses: list[float], expected_first: float | None, d
         )
 
 
-def save_adapter(model: PeftModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Adapter, tokenizer and template, byte-stable: PEFT writes sets in hash order and a model card with no content."""
-    model.save_pretrained(str(folder), selected_adapters=["default"])
+def whole_weights(trainer: Trainer) -> dict[str, torch.Tensor] | None:
+    """All weights by name where the processes hold a part each (FSDP), to which all must come; else None."""
+    if not trainer.is_fsdp_enabled:
+        return None
+    weights: dict[str, torch.Tensor] = trainer.accelerator.get_state_dict(trainer.model)
+    return weights
+
+
+def save_adapter(
+    model: PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> None:
+    """Adapter, tokenizer and template, byte-stable: PEFT writes sets in hash order and a model card with no content.
+
+    Its weights are taken from ``weights`` where they are given.
+    """
+    model.save_pretrained(str(folder), selected_adapters=["default"], state_dict=weights)
     (folder / "README.md").unlink(missing_ok=True)
     file = folder / "adapter_config.json"
     config = json.loads(file.read_text(encoding="utf-8"))
@@ -256,25 +290,9 @@ def save_adapter(model: PeftModel, tokenizer: PreTrainedTokenizerBase, folder: P
     tokenizer.save_pretrained(str(folder))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help="a key of params.yaml: train")
-    name = parser.parse_args().model
-    params = load_params()
-    if name not in params.train:
-        raise PipelineError(f"{name!r} is not a key of train in {paths.PARAMS}: known are {', '.join(params.train)}")
+def write_outputs(name: str, params: Params, finals: Sequence[Path], rows: int, dropped: int) -> None:
+    """The stage's outputs, made of what `train_one` left for each seed; then its scratch folders go."""
     method, profile = params.train[name], params.active
-    if method.init != str(paths.BASE) and not (Path(method.init) / "adapter_model.safetensors").exists():
-        raise PipelineError(
-            f"{method.init} holds no adapter to start from: run `dvc repro train@{Path(method.init).name}`"
-        )
-    models.configure_torch(profile)
-    rows, lengths, dropped = read_rows(name, method)
-    tokenizer = models.load_tokenizer()
-    print(
-        f"{name}: {method.method} on {len(rows)} rows of {method.data}, from {method.init}, {len(profile.seeds)} seeds"
-    )
-    finals = [train_one(name, params, rows, lengths, tokenizer, seed) for seed in profile.seeds]
     results = [read_json(final / "result.json") for final in finals]
     with replaced_folder(paths.model(name)) as model_folder, replaced_folder(paths.train_metrics(name)) as curves:
         for seed, final in zip(profile.seeds, finals, strict=True):
@@ -295,9 +313,9 @@ def main() -> None:
                 "data": method.data,
                 "loss_first": sum(result["loss_first"] for result in results) / len(results),
                 "loss_final": sum(result["loss_final"] for result in results) / len(results),
-                "rows_available": len(rows),
+                "rows_available": rows,
                 "rows_dropped": dropped,
-                "epochs": first["rows_seen"] / len(rows),
+                "epochs": first["rows_seen"] / rows,
                 "per_seed": results,
             },
         )
@@ -306,6 +324,35 @@ def main() -> None:
     for seed in profile.seeds:
         for folder in paths.scratch_root().glob(f"train-{name}-{seed}-*"):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="a key of params.yaml: train")
+    name = parser.parse_args().model
+    params = load_params()
+    if name not in params.train:
+        raise PipelineError(f"{name!r} is not a key of train in {paths.PARAMS}: known are {', '.join(params.train)}")
+    method, profile = params.train[name], params.active
+    if method.init != str(paths.BASE) and not (Path(method.init) / "adapter_model.safetensors").exists():
+        raise PipelineError(
+            f"{method.init} holds no adapter to start from: run `dvc repro train@{Path(method.init).name}`"
+        )
+    rows, lengths, dropped = read_rows(name, method)
+    tokenizer = models.load_tokenizer()
+    if params.launch.by != "python" and not launch.is_process_of_several():
+        launch.start(params.launch, "stages.train", name)
+        return
+    models.configure_torch(profile, params.gpu)
+    launch.join(params.launch)
+    print(
+        f"{name}: {method.method} on {len(rows)} rows of {method.data}, from {method.init}, {len(profile.seeds)} seeds"
+    )
+    print(f"{name}: {launch.processes()} x {models.describe_choices(profile, params.gpu)}")
+    finals = [train_one(name, params, rows, lengths, tokenizer, seed) for seed in profile.seeds]
+    if launch.is_first():
+        write_outputs(name, params, finals, len(rows), dropped)
+    launch.leave()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from stages.errors import PipelineError, run_stage
 
@@ -83,6 +84,21 @@ def test_a_device_that_is_really_full_is_one_sentence(capsys: pytest.CaptureFixt
         Path("/dev/full").write_text("قلم", encoding="utf-8")
 
     code, sentence = ended(main, capsys)
+    assert code == 1
+    assert sentence.startswith("error: the disk is full")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_checkpoint_on_a_full_disk_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    code, sentence = ended(lambda: torch.save({"weight": torch.zeros(100_000)}, "/dev/full"), capsys)
+    assert code == 1
+    assert sentence.startswith("error: the disk is full")
+
+
+def test_an_adapter_on_a_full_disk_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    """As safetensors says it; its writer takes no device, and a full file system cannot be had without being root."""
+    full = SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    code, sentence = ended(fail_with(full), capsys)
     assert code == 1
     assert sentence.startswith("error: the disk is full")
 

@@ -318,3 +318,21 @@ def test_kto_refuses_a_microbatch_of_one_label(start: PeftModel, tiny_qwen: Path
     run.labels[:] = [True] * 4  # type: ignore[index]
     with pytest.raises(PipelineError, match="one label only"):
         kto.build_trainer(run)
+
+
+@pytest.mark.parametrize(("desirable", "undesirable", "remedy"), [(1.0, 0.5, "1"), (0.5, 0.8, "0.5")])
+def test_kto_refuses_weights_that_do_not_make_up_for_the_shares_of_the_labels(
+    desirable: float, undesirable: float, remedy: str, start: PeftModel, tiny_qwen: Path, tmp_path: Path
+) -> None:
+    method = METHODS["kto"]
+    assert isinstance(method, KtoMethod)
+    run = make_run("kto", start, tiny_qwen, tmp_path)
+    unfair = replace(run, method=replace(method, desirable_weight=desirable, undesirable_weight=undesirable))
+    with pytest.raises(PipelineError, match=f"outside 1..4/3: set train.kto.undesirable_weight to {remedy}$"):
+        kto.build_trainer(unfair)
+
+
+def test_kto_refuses_a_microbatch_too_small_for_its_kl_term(start: PeftModel, tiny_qwen: Path, tmp_path: Path) -> None:
+    run = make_run("kto", start, tiny_qwen, tmp_path)
+    with pytest.raises(PipelineError, match="rows_per_microbatch of 4 or more"):
+        kto.build_trainer(replace(run, budget=replace(run.budget, rows_per_microbatch=2)))

@@ -113,6 +113,9 @@ def test_a_missing_key_is_named_in_full(file: Path, key: str) -> None:
         ("train.dpo.data", "triples", "write one of pairs"),
         ("profiles.smoke.attention", "eager", "write one of sdpa, flash_attention_2"),
         ("profiles.smoke.base.kind", "magic", "write one of pretrain, hub, local"),
+        ("launch.by", "mpirun", "write one of python, torchrun, accelerate_ddp, accelerate_fsdp, accelerate_deepspeed"),
+        ("launch", "torchrun", "must be a mapping"),
+        ("gpu.tf32", "on", "must be a bool"),
     ],
 )
 def test_a_wrong_type_is_named_with_what_was_expected(file: Path, key: str, value: Any, expected: str) -> None:
@@ -182,6 +185,14 @@ def test_an_integer_may_stand_where_a_float_is_expected(file: Path) -> None:
         ("data.validation_share", 0.0, ("data:", "validation_share")),
         ("data.pairs_per_skill_row", 6, ("data:", "pairs_per_skill_row")),
         ("evaluate.confidence", 95, ("evaluate:", "confidence")),
+        ("launch.processes", 2, ("launch:", "python starts one process", "set by to torchrun")),
+        ("launch.by", "torchrun", ("launch:", "2 processes or more", "set by to python")),
+        ("gpu.loader_workers", -1, ("gpu:", "loader_workers must be 0 or more")),
+        (
+            "launch",
+            {"by": "torchrun", "processes": 2},
+            ("launch.processes is 2", "sft_more", "lower profiles.embedded.train.<model>.rows_per_microbatch"),
+        ),
         ("models", ["sft", "dpo"], ("models", "base")),
         ("models", ["base", "ppo"], ("models", "train")),
         ("method", "ppo", ("method 'ppo'", "dpo")),
@@ -192,6 +203,12 @@ def test_a_contradiction_is_refused_where_it_stands(file: Path, key: str, value:
     change(file, key, value)
     message = refusal(file)
     assert [word for word in words if word not in message] == []
+
+
+def test_deepspeed_which_would_turn_the_adapter_into_bfloat16_is_refused_on_a_bfloat16_base(file: Path) -> None:
+    text = TEXT.replace("by: python ", "by: accelerate_deepspeed ", 1).replace("processes: 1 ", "processes: 2 ", 1)
+    file.write_text(text.replace("profile: embedded ", "profile: qwen3_06b ", 1), encoding="utf-8")
+    assert "set profiles.qwen3_06b.dtype to float32" in refusal(file)
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,20 @@ def test_accumulated_microbatches_give_the_loss_of_one_batch(trainable: Path, mo
         assert float(accumulated) == pytest.approx(float(one), abs=1e-5)
 
 
+def test_a_bfloat16_base_is_trained_from_sft_with_nothing_but_its_adapter_in_float32(
+    trainable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TRL adds a copy of the start's adapter for DPO, IPO, CPO and KTO, which is none of ours."""
+    yaml = YAML()
+    document = yaml.load(paths.PARAMS.read_text(encoding="utf-8"))
+    document["profiles"]["smoke"] |= {"dtype": "bfloat16", "seeds": [11]}
+    with paths.PARAMS.open("w", encoding="utf-8") as file:
+        yaml.dump(document, file)
+    for name in ("sft", "dpo", "kto"):
+        run_train(monkeypatch, name)
+        assert read_json(paths.train_metrics(name) / "summary.json")["dtype"] == "bfloat16"
+
+
 def test_an_adapter_in_bfloat16_is_trained_in_float32(trainable: Path) -> None:
     """TRL leaves one on a quantised base."""
     params = load_params()

@@ -6,7 +6,8 @@ of the rows are decided once and handed over, and a trainer contributes its loss
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.kto_trainer import KTOTrainer
 
 from stages.methods.monitor import TIE_NATS, TIE_NATS_BFLOAT16, Monitor, answer_nats
-from stages.params import Budget, Profile, TrainMethod
+from stages.models import DEFAULTS
+from stages.params import Budget, Gpu, Profile, TrainMethod
 from stages.tokens import Encoded
 
 LORA_TARGETS = ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
@@ -43,29 +45,32 @@ class Run:
     labels: Sequence[bool]
     reference: Callable[[Sequence[Encoded]], list[float]]
     scratch: Path
+    processes: int = 1
+    gpu: Gpu = DEFAULTS
 
 
 def shared_arguments(run: Run) -> dict[str, Any]:
     """Trainer arguments that are the same for every method; the order of rows is ours, so sampling is sequential."""
     on_gpu = torch.cuda.is_available()
+    microbatches = run.budget.rows_per_step // run.budget.rows_per_microbatch
     return {
         "output_dir": str(run.scratch),
         "max_steps": run.budget.steps,
         "per_device_train_batch_size": run.budget.rows_per_microbatch,
-        "gradient_accumulation_steps": run.budget.rows_per_step // run.budget.rows_per_microbatch,
+        "gradient_accumulation_steps": microbatches // run.processes,  # each in turn takes the next microbatch
         "train_sampling_strategy": "sequential",
         "learning_rate": run.budget.learning_rate,
         "lr_scheduler_type": "cosine",
         "warmup_steps": 0.1,  # below 1: a share of the steps
         "weight_decay": 0.0,
         "max_grad_norm": 1.0,
-        "optim": "adamw_torch_fused" if on_gpu else "adamw_torch",
+        "optim": "adamw_torch_fused" if on_gpu and run.gpu.fused_optimizer else "adamw_torch",
         "bf16": run.profile.dtype == "bfloat16",
         "use_cpu": not on_gpu,
         "full_determinism": on_gpu,
         "activation_checkpointing": run.profile.activation_checkpointing,
-        "dataloader_pin_memory": on_gpu,
-        "dataloader_num_workers": 2 if on_gpu else 0,
+        "dataloader_pin_memory": on_gpu and run.gpu.pinned_memory,
+        "dataloader_num_workers": run.gpu.loader_workers if on_gpu else 0,
         "max_length": None,  # rows that do not fit were dropped by `contract`; nothing is cut here
         "seed": run.seed,
         "data_seed": run.seed,
@@ -133,11 +138,29 @@ class TokenisedKTOTrainer(KTOTrainer):
         return dataset
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
-        with answer_nats(model) as passes:  # the mismatched answers of the KL term, then the rows' own
+        with (
+            self.ungathered(),
+            answer_nats(model) as passes,
+        ):  # the mismatched answers of the KL term, then the rows' own
             loss = super()._compute_loss(model, inputs, return_outputs)  # type: ignore[no-untyped-call]
         tokens = inputs["completion_mask"].sum(dim=1)
         self.monitor.add(passes[-1] - inputs["ref_logps"], tokens, inputs["label"])
         return loss
 
+    @contextmanager
+    def ungathered(self) -> Iterator[None]:
+        """TRL would average the KL term over the processes. A microbatch keeps its own, as in a single process that
+        accumulates gradients; `log` averages what is logged."""
+        self.accelerator.gather_for_metrics = lambda value: value
+        try:
+            yield
+        finally:
+            del self.accelerator.gather_for_metrics
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        metrics = self._metrics["train"]
+        if self.args.world_size > 1 and metrics:
+            own = torch.tensor([sum(values) / len(values) for values in metrics.values()], device=self.args.device)
+            means = self.accelerator.reduce(own, "mean").tolist()
+            metrics |= {name: [mean] for name, mean in zip(metrics, means, strict=True)}
         super().log(logs | self.monitor.drain(), start_time)
