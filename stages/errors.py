@@ -9,6 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+# What the system and safetensors say, and what torch.save does: it only counts the bytes that arrived.
+FULL_DISK = ("No space left on device", "Disk quota exceeded", "PytorchStreamWriter failed", "unexpected pos")
+NO_ACCESS = (errno.EROFS, errno.EACCES, errno.EPERM)
+NO_MEMORY = ("out of memory", "can't allocate memory")
+
 
 class PipelineError(Exception):
     """Something the user can mend; the message names the file, line or key, and the next step."""
@@ -25,23 +30,36 @@ def run_stage(main: Callable[[], None]) -> None:
     try:
         refuse_other_tree()
         main()
-    except PipelineError as error:
-        _fail(str(error))
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
+    except Exception as error:
+        sentence = remedy(error)
+        if sentence is None:
             raise
-        _fail(f"the disk is full ({error.filename or 'no file named'}): free some space and run `dvc repro` again")
-    except (MemoryError, RuntimeError) as error:
-        refused = isinstance(error, MemoryError) or "out of memory" in str(error)
-        if not refused and "can't allocate memory" not in str(error):
-            raise
-        _fail(
-            "out of memory: lower profiles.<profile>.train.<model>.rows_per_microbatch or max_tokens in params.yaml "
-            "and run `dvc repro` again"
-        )
+        _fail(sentence)
     except KeyboardInterrupt:
         print("interrupted: `dvc repro` resumes from the newest checkpoint", file=sys.stderr)
         sys.exit(130)
+
+
+def remedy(error: Exception) -> str | None:
+    """One sentence for what the user can mend, whichever library noticed it; None for anything unforeseen."""
+    said = str(error)
+    file = error.filename if isinstance(error, OSError) else None
+    if isinstance(error, PipelineError):
+        return said
+    if any(words in said for words in FULL_DISK):
+        return f"the disk is full ({file or 'no file named'}): free some space and run `dvc repro` again"
+    if isinstance(error, OSError) and error.errno in NO_ACCESS:
+        return (
+            f"{file or 'no file named'}: {error.strerror}: make this folder yours to read and write, or clone it anew"
+        )
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in said for words in NO_MEMORY)
+    ):
+        return (
+            "out of memory: lower profiles.<profile>.train.<model>.rows_per_microbatch or max_tokens in params.yaml "
+            "and run `dvc repro` again"
+        )
+    return None
 
 
 def refuse_other_tree() -> None:

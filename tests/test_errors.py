@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from stages.errors import PipelineError, run_stage
 
@@ -87,6 +88,20 @@ def test_a_device_that_is_really_full_is_one_sentence(capsys: pytest.CaptureFixt
     assert sentence.startswith("error: the disk is full")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_checkpoint_that_finds_a_full_disk_is_the_same_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    """torch.save and safetensors raise errors of their own; drilled on a full file system in test_failure_drills.py."""
+
+    def main() -> None:
+        torch.save({"weight": torch.zeros(100_000)}, "/dev/full")
+
+    said = SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    for failing in (main, fail_with(said)):
+        code, sentence = ended(failing, capsys)
+        assert code == 1
+        assert sentence.startswith("error: the disk is full")
+
+
 def test_memory_that_really_runs_out_is_one_sentence_that_names_the_knobs(capsys: pytest.CaptureFixture[str]) -> None:
     def main() -> None:
         torch.empty(2**55, dtype=torch.uint8)
@@ -109,13 +124,22 @@ def test_an_interruption_says_how_to_resume(capsys: pytest.CaptureFixture[str]) 
     assert (code, sentence) == (130, "interrupted: `dvc repro` resumes from the newest checkpoint")
 
 
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
+def test_a_folder_that_may_not_be_written_is_one_sentence(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    code, sentence = ended(fail_with(OSError(number, os.strerror(number), "metrics/selected.json.partial")), capsys)
+    assert code == 1
+    assert sentence.startswith(f"error: metrics/selected.json.partial: {os.strerror(number)}: make this folder yours")
+
+
 @pytest.mark.parametrize(
     "error",
     [
         KeyError("prompt"),
         ValueError("a bug"),
         RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
-        PermissionError(errno.EACCES, os.strerror(errno.EACCES), "models"),
+        OSError(errno.EIO, os.strerror(errno.EIO), "models"),
+        PermissionError("network access is blocked"),
+        RuntimeError("PytorchStreamReader failed reading zip archive"),
     ],
     ids=lambda error: type(error).__name__,
 )
