@@ -9,10 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-# What the system and safetensors say, and what torch.save does: it only counts the bytes that arrived.
-FULL_DISK = ("No space left on device", "Disk quota exceeded", "PytorchStreamWriter failed", "unexpected pos")
-NO_ACCESS = (errno.EROFS, errno.EACCES, errno.EPERM)
-NO_MEMORY = ("out of memory", "can't allocate memory")
+TORCH_CANNOT_WRITE = ("PytorchStreamWriter failed writing", "unexpected pos", "basic_ios::clear: iostream error")
 
 
 class PipelineError(Exception):
@@ -30,36 +27,45 @@ def run_stage(main: Callable[[], None]) -> None:
     try:
         refuse_other_tree()
         main()
+    except PipelineError as error:
+        _fail(str(error))
     except Exception as error:
-        sentence = remedy(error)
-        if sentence is None:
-            raise
-        _fail(sentence)
+        if disk_is_full(error):
+            named = getattr(error, "filename", None) or "no file named"
+            _fail(f"the disk is full ({named}): free some space and run `dvc repro` again")
+        if memory_ran_out(error):
+            _fail(
+                "out of memory: lower profiles.<profile>.train.<model>.rows_per_microbatch or max_tokens in params.yaml"
+                " and run `dvc repro` again"
+            )
+        if may_not_be_written(error):
+            _fail(f"{error}: make this folder yours to read and write, or clone the repository elsewhere")
+        raise
     except KeyboardInterrupt:
         print("interrupted: `dvc repro` resumes from the newest checkpoint", file=sys.stderr)
         sys.exit(130)
 
 
-def remedy(error: Exception) -> str | None:
-    """One sentence for what the user can mend, whichever library noticed it; None for anything unforeseen."""
-    said = str(error)
-    file = error.filename if isinstance(error, OSError) else None
-    if isinstance(error, PipelineError):
-        return said
-    if any(words in said for words in FULL_DISK):
-        return f"the disk is full ({file or 'no file named'}): free some space and run `dvc repro` again"
-    if isinstance(error, OSError) and error.errno in NO_ACCESS:
-        return (
-            f"{file or 'no file named'}: {error.strerror}: make this folder yours to read and write, or clone it anew"
-        )
-    if isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(words in said for words in NO_MEMORY)
-    ):
-        return (
-            "out of memory: lower profiles.<profile>.train.<model>.rows_per_microbatch or max_tokens in params.yaml "
-            "and run `dvc repro` again"
-        )
-    return None
+def disk_is_full(error: Exception) -> bool:
+    """Also as safetensors says it, and as PyTorch does, whose writer only finds that its file is not as long as it
+    should be."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOSPC
+    text = str(error)
+    return "os error 28" in text or (
+        isinstance(error, RuntimeError) and any(sign in text for sign in TORCH_CANNOT_WRITE)
+    )
+
+
+def memory_ran_out(error: Exception) -> bool:
+    """On a CPU or a GPU."""
+    told = "out of memory" in str(error) or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and told)
+
+
+def may_not_be_written(error: Exception) -> bool:
+    """A file system that is mounted for reading alone, or a folder that belongs to another user."""
+    return isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def refuse_other_tree() -> None:

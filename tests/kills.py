@@ -54,7 +54,7 @@ def begun(process: subprocess.Popen[bytes]) -> psutil.Process:
     """Wait until DVC runs a stage."""
     while (stage := stage_of(process)) is None:
         assert process.poll() is None, "DVC ended before it ran a stage"
-        time.sleep(0.01)
+        time.sleep(0.05)
     return stage
 
 
