@@ -21,7 +21,7 @@ def end_with_parent() -> None:
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(SECONDS_BETWEEN_LOOKS)
-    import psutil  # DVC needs it too; imported here, since nearly no stage gets this far
+    import psutil  # type: ignore[import-untyped]  # here, since nearly no stage gets this far
 
     for child in psutil.Process().children(recursive=True):  # ranks of a launcher, loaders of rows
         child.terminate()
