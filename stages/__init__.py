@@ -9,6 +9,10 @@ import os
 import sys
 import warnings
 
+from stages.orphans import end_with_parent
+
+if "DVC_STAGE" in os.environ:  # set by DVC for the stages that it runs; here, since the imports to come take seconds
+    end_with_parent()
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -38,6 +38,8 @@ def run_stage(main: Callable[[], None]) -> None:
                 "out of memory: lower profiles.<profile>.train.<model>.rows_per_microbatch or max_tokens in params.yaml"
                 " and run `dvc repro` again"
             )
+        if may_not_be_written(error):
+            _fail(f"{error}: make this folder yours to read and write, or clone the repository elsewhere")
         raise
     except KeyboardInterrupt:
         print("interrupted: `dvc repro` resumes from the newest checkpoint", file=sys.stderr)
@@ -59,6 +61,11 @@ def memory_ran_out(error: Exception) -> bool:
     """On a CPU or a GPU."""
     told = "out of memory" in str(error) or "can't allocate memory" in str(error)
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and told)
+
+
+def may_not_be_written(error: Exception) -> bool:
+    """A file system that is mounted for reading alone, or a folder that belongs to another user."""
+    return isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def refuse_other_tree() -> None:

@@ -120,6 +120,14 @@ def test_a_gpu_out_of_memory_is_the_same_sentence(capsys: pytest.CaptureFixture[
     assert sentence.startswith("error: out of memory: lower ")
 
 
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
+def test_a_folder_that_may_not_be_written_is_one_sentence(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    code, sentence = ended(fail_with(OSError(number, os.strerror(number), "metrics/selected.json.partial")), capsys)
+    assert code == 1
+    said = f"error: [Errno {number}] {os.strerror(number)}: 'metrics/selected.json.partial': make this folder yours"
+    assert sentence.startswith(said)
+
+
 def test_an_interruption_says_how_to_resume(capsys: pytest.CaptureFixture[str]) -> None:
     code, sentence = ended(fail_with(KeyboardInterrupt()), capsys)
     assert (code, sentence) == (130, "interrupted: `dvc repro` resumes from the newest checkpoint")
@@ -131,7 +139,8 @@ def test_an_interruption_says_how_to_resume(capsys: pytest.CaptureFixture[str]) 
         KeyError("prompt"),
         ValueError("a bug"),
         RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
-        PermissionError(errno.EACCES, os.strerror(errno.EACCES), "models"),
+        OSError(errno.EIO, os.strerror(errno.EIO), "models"),
+        PermissionError("network access is blocked"),
     ],
     ids=lambda error: type(error).__name__,
 )
