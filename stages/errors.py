@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import gc
 import os
@@ -16,14 +17,18 @@ class PipelineError(Exception):
     """Something the user can mend; the message names the file, line or key, and the next step."""
 
 
-def run_stage(main: Callable[[], None]) -> None:
+def run_stage(main: Callable[[], None], about: str | None = None) -> None:
     """Run a stage's ``main`` and turn what the user can mend into one sentence and exit code 1.
+
+    ``about`` is what ``--help`` prints for a stage that takes no arguments; without it that would begin the stage.
 
     DVC removes a stage's outputs before it runs; the last good ones stay in DVC's cache, so the sentence
     that follows a failure says how to bring them back. Anything unforeseen keeps its traceback.
     """
     gc.freeze()  # what is imported by now stays
     gc.enable()
+    if about:
+        argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     try:
         refuse_other_tree()
         main()

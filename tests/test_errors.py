@@ -162,3 +162,18 @@ def test_a_real_stage_in_an_empty_folder_ends_with_one_sentence_and_exit_code_1(
     assert done.stdout == ""
     assert done.stderr.startswith("error: params.yaml is missing: run from the repository's root")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argument", "code", "words"),
+    [("--help", 0, "side by side, with intervals"), ("dpo", 2, "unrecognized arguments: dpo")],
+)
+def test_a_stage_without_arguments_says_what_it_is_and_begins_nothing(
+    tmp_path: Path, argument: str, code: int, words: str
+) -> None:
+    command = [sys.executable, "-m", "stages.compare", argument]
+    asked = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert asked.returncode == code and words in asked.stdout + asked.stderr
+    assert not list(tmp_path.iterdir())

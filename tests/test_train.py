@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clones import set_param
 from ruamel.yaml import YAML
 from transformers import TrainerCallback
 
@@ -79,6 +80,21 @@ def test_all_seven_models_train_and_plain_peft_loads_them(trainable: Path, monke
     assert spent["kto"]["trained_tokens"] == spent["dpo"]["trained_tokens"]
     assert spent["cpo"]["reference_tokens"] == 0 < spent["dpo"]["reference_tokens"]
     assert {spent[m]["trainable_parameters"] for m in MODELS} == {spent["sft"]["trainable_parameters"]}
+
+
+@pytest.mark.parametrize("name", MONITORED)
+def test_a_preference_method_starts_straight_from_the_base_by_one_param(
+    name: str, trainable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its reference is then the base; the known first loss is checked by the stage itself."""
+    for model in MONITORED:
+        set_param(trainable, f"train.{model}.init", "models/base")
+    reference.main()
+    run_train(monkeypatch, name)
+    summary = read_json(paths.train_metrics(name) / "summary.json")
+    assert summary["init"] == "models/base"
+    assert summary["displacement"]["reward_accuracy"] >= 0.5
+    assert "start" not in read_json(paths.model(name) / "run.json")["inputs_sha256"]
 
 
 def test_a_second_training_has_the_same_bytes(trainable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
