@@ -19,7 +19,7 @@ from stages import paths
 from stages.errors import run_stage
 from stages.files import Row, read_jsonl, replaced_folder, write_text
 from stages.params import Params, SftMethod, load_params
-from stages.reporting import inputs, page, plot_data, provenance, quality, sections
+from stages.reporting import inputs, page, plot_data, promises, provenance, quality, sections, setup
 from stages.reporting.answers import answers_section
 from stages.reporting.audit import audit
 from stages.reporting.cards import card
@@ -30,7 +30,8 @@ from stages.reporting.monitors import Watched, monitors, read_watched
 from stages.reporting.opening import opening
 from stages.reporting.page.explorer import explorer
 from stages.reporting.plots import Material, drawings
-from stages.reporting.scores import Scores, read_scores
+from stages.reporting.scores import Scores, places, read_scores
+from stages.reporting.uses import uses
 
 SEED_PLOTS = ("training_time.png", "final_loss.png", "efficiency.png", "inference_throughput.png")
 
@@ -124,14 +125,24 @@ def compose(params: Params, found: Measured, drawn: Collection[str]) -> str:
     methods = {model: params.train[model] for model in found.training}
     betas = {model: None if isinstance(method, SftMethod) else method.beta for model, method in methods.items()}
     seed_plots = "\n\n".join(picture(name, drawn) for name in SEED_PLOTS)
+    scored = len(next(iter(found.scores.values())).prompts["behaviour_rate"])
+    answer = uses(params, found.scores, found.methods, found.training)
+    exact = places(found.scores, "exact_match", params.evaluate)
+    signatures = next(iter(found.summaries.values())).get("signatures", {})
+    own, overlap = quality.own_sets(found.summaries), quality.overlap_table(found.summaries)
     confidence = f"{params.evaluate.confidence * 100:g} %"
     parts = [
         f"# Five ways to teach Arabic, compared (profile `{params.profile}`)",
-        opening(params, found.scores, found.methods, found.training, found.benches),
+        opening(params, found.scores, found.methods, found.training, found.benches, found.sweep),
+        "## What was compared",
+        source("params.yaml", TRAIN, BENCH),
+        setup.machinery(params, found.training, found.benches, scored),
+        setup.recipes(params, found.training),
+        "### Words of this page",
+        setup.words_used(),
         "## Quality",
         source("metrics/methods.json"),
-        f"In brackets: {confidence} bootstrap intervals over prompts and seeds. *Behaviour rate* is the share of "
-        "answers without a planted flaw, *knowledge retention* the share of sft's contained facts that is kept.",
+        f"In brackets: {confidence} bootstrap intervals over prompts and seeds.",
         quality.headline(found.methods),
         picture("quality.png", drawn),
         *shown_section("### Quality against training cost", "cost_quality.png", drawn, str(paths.METHODS_JSON), TIMING),
@@ -141,7 +152,9 @@ def compose(params: Params, found: Measured, drawn: Collection[str]) -> str:
         quality.differences_tables(found.differences),
         *shown_section("### Robustness over learning rate and beta", "robustness.png", drawn, str(paths.SWEEP)),
         quality.sweep_table(found.sweep) if found.sweep else "",
+        quality.same_rates(found.sweep),
         quality.further(found.methods),
+        *(["### Overlap with the references", source(EVAL), overlap] if overlap else []),
         "### Seed by seed",
         source(EVAL),
         sections.seeds(params, found.summaries),
@@ -192,9 +205,18 @@ def compose(params: Params, found: Measured, drawn: Collection[str]) -> str:
         "Share of pairs whose preferred answer is the more probable, by its sum / by its mean per token, in percent.",
         picture("preference_axes.png", drawn),
         sections.by_group(found.summaries, "by_axis", ("sum", "token")),
+        *(["## Your own test files", source(EVAL), own] if own else []),
         "## The seed report, audited",
-        source("stages/reporting/audit.py", TRAIN, TIMING, BENCH),
+        source(
+            "stages/reporting/audit.py", "stages/reporting/promises.py", TRAIN, TIMING, BENCH, str(paths.DATA_METRICS)
+        ),
         audit(found.training, found.benches, betas),
+        "### Its other claims",
+        promises.other_claims(found.training),
+        "### Its recommendations by use case",
+        promises.recommendations(answer, promises.throughput(found.benches), exact),
+        "### What it asked for next",
+        promises.asked_for(found.data, params),
         "## What was not measured",
         not_measured(params, found),
         "## Where the figures come from",
@@ -207,6 +229,8 @@ def compose(params: Params, found: Measured, drawn: Collection[str]) -> str:
         provenance.hashes_table(read_files(params)),
         "### Columns",
         provenance.columns_table(),
+        "### Signatures",
+        provenance.signatures_table(signatures),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -14,6 +14,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
+def bullets(lines: Sequence[str]) -> str:
+    """A Markdown list."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
 def percent(value: float | None) -> str:
     return NONE if value is None else f"{value * 100:.1f} %"
 
@@ -65,3 +70,9 @@ def words(names: Sequence[str]) -> str:
     """`a`, `b` and `c`."""
     quoted = [f"`{name}`" for name in names]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+def rate(learning_rate: float) -> str:
+    """A learning rate as it is written by hand, 2e-4 and 1.5e-3, in every table and sentence alike."""
+    mantissa, exponent = f"{learning_rate:.3e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
