@@ -196,7 +196,7 @@ def opening(
         bullets(uses(params, scores, methods, training)),
         "The evidence behind this answer:",
         bullets([f"*{title}.* {sentence}" for title, sentence in evidence.items()]),
-        table(header, rows),
+        table(header, rows, words=("rule 1", "rule 2")),
         "### The rules behind these sentences",
         RULES,
     ]

@@ -45,6 +45,7 @@ COLUMNS: tuple[tuple[str, str, str, str], ...] = (
     ("Quality", r"preference \(sum\)", METHODS, f"<model>.preference_accuracy_sum{INTERVAL}"),
     ("Quality", r"preference \(token\)", METHODS, f"<model>.preference_accuracy_token{INTERVAL}"),
     ("Differences", r"minus .*", "metrics/differences.json", "<metric>.<model>.<other>.mean, .low, .high"),
+    ("Differences", r"against .*", "metrics/differences.json", "<metric>.<model>.<other>.win, .tie, .loss"),
     *(
         (title, re.escape(heading), METHODS, f"<model>.{metric}{INTERVAL}")
         for title, columns in FURTHER.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from stages.files import Row
 from stages.reporting.tables import (
@@ -161,7 +161,7 @@ def _own_cell(metric: str, row: Row | None) -> str:
 COMPARED = {"behaviour_rate": "Behaviour rate", "containment": "Containment", "exact_match": "Exact match"}
 
 
-def differences_tables(apart: Mapping[str, Row]) -> str:
+def differences_tables(apart: Mapping[str, Row], order: Sequence[str]) -> str:
     """Every model minus base, SFT and the controls; what is not separated says how many prompts would do it."""
     parts = [
         "In points, with intervals over prompts and seeds. **Bold**: separated, its p-value adjusted by Holm's method "
@@ -171,10 +171,32 @@ def differences_tables(apart: Mapping[str, Row]) -> str:
     ]
     for metric, title in COMPARED.items():
         found = apart.get(metric, {})
-        others = list(dict.fromkeys(other for row in found.values() for other in row))
-        rows = [[model, *(_difference(row.get(other)) for other in others)] for model, row in found.items()]
+        others = [name for name in order if any(name in row for row in found.values())]
+        rows = [
+            [model, *(_difference(found[model].get(other)) for other in others)] for model in order if model in found
+        ]
         parts += [f"**{title}**", table(["model", *(f"minus {other}" for other in others)], rows)] if rows else []
     return "\n\n".join(parts)
+
+
+def duels_table(apart: Mapping[str, Row], order: Sequence[str]) -> str:
+    """How often a model's answer wins, ties and loses against another's to the same prompt and seed, where a rule
+    decides; nothing where `compare` has not counted it.
+    """
+    parts = []
+    for metric, title in COMPARED.items():
+        found = apart.get(metric, {})
+        others = [name for name in order if any("win" in row.get(name, ()) for row in found.values())]
+        if others:
+            rows = [[model, *(_duel(found[model].get(other)) for other in others)] for model in order if model in found]
+            parts += [f"**{title}**", table(["model", *(f"against {other}" for other in others)], rows)]
+    if not parts:
+        return ""
+    return "\n\n".join(["Win / tie / loss, in percent of the answers to one prompt, seed against seed.", *parts])
+
+
+def _duel(one: Row | None) -> str:
+    return NONE if one is None else " / ".join(f"{one[name] * 100:.1f}" for name in ("win", "tie", "loss"))
 
 
 def _difference(one: Row | None) -> str:
@@ -188,7 +210,7 @@ def _difference(one: Row | None) -> str:
     return f"{shown} tie ({one['prompts_needed']:,} prompts)"
 
 
-def sweep_table(sweep: Row) -> str:
+def sweep_table(sweep: Row, order: Sequence[str]) -> str:
     """Per method: how much of the grid is workable, and its best point."""
     rows = [
         [
@@ -200,7 +222,8 @@ def sweep_table(sweep: Row) -> str:
             percent(row["best"]["exact_match"]),
             percent(row["best"]["behaviour_rate"]),
         ]
-        for model, row in sweep["methods"].items()
+        for model in order
+        if (row := sweep["methods"].get(model))
     ]
     header = [
         "model",

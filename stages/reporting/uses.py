@@ -158,7 +158,8 @@ def uses(
             f"for {purpose} the data cannot tell a preference loss from plain SFT on the preferred answers: "
             f"{words(losses)} tie with the control {words(imitators)} (exact match "
             f"{between([methods[name][JOINT] for name in losses])} and {exact(imitators[0])}), all ahead of "
-            f"`{REFERENCE}`{beside.replace(', ahead of ', ' and ')}{at_rates(params, choice)}"
+            f"`{REFERENCE}`{beside.replace(', ahead of ', ' and ')}, of which `{choice.model}` takes the fewest seconds"
+            + at_rates(params, choice)
         )
 
     instructions = use(choose(by_data["sft"], scores, seconds, params), "instruction following")
