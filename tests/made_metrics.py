@@ -144,6 +144,7 @@ def summary(model: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
             "hedging": {"n": 30, "sum": 0.61, "token": 0.62},
             "repetition": {"n": 20, "sum": 0.7, "token": 0.8},
         },
+        "own": {},
         "corpus": {
             name: {level: {"mean": 37.123, "per_seed": [37.123]} for level in ("raw", "light")} for name in SCORES
         },
