@@ -97,7 +97,10 @@ def test_the_first_three_sentences_say_what_to_use_for_what(root: Path) -> None:
         ("For a tight budget", "dpo"),
     ]
     assert len(found) == 3 and all(sentence.endswith(".") for sentence in found)
-    assert re.search(r"use `dpo` \(exact match [^()]*, tied with `cpo`\), ahead of `sft_more`;", found[1])
+    assert re.search(
+        r"use `dpo` \(exact match [^()]*, tied with `cpo`\), at a learning rate of [^;]*, ahead of `sft_more`;",
+        found[1],
+    )
     assert "use `kto`, the only one that trains on it (" in found[1]
     assert "ahead of `sft`, `sft_more`, `sft_chosen` and `ipo`" in found[2]
 
@@ -111,8 +114,8 @@ def test_a_control_that_ties_is_called_a_control_and_no_loss_is_recommended(root
         "`dpo` and `cpo` tie with the control `sft_chosen`"
     )
     assert found.endswith(
-        "all ahead of `sft` and `sft_more`, of which `sft_chosen` takes the fewest seconds, at a learning rate of "
-        "0.001 beside 0.0002 of `dpo` and `cpo`"
+        "all ahead of `sft` and `sft_more`, and of the ties `sft_chosen` takes the fewest seconds, at a learning rate "
+        "of 0.001 beside 0.0002 of `dpo`, `cpo` and `ipo`"
     )
 
 

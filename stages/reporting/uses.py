@@ -142,11 +142,14 @@ def uses(
         if names and not found:
             are = "are" if len(names) > 1 else "is"
             return f"for {purpose} the data cannot tell: {words(names)} {are} not separated from `{REFERENCE}`"
-        choice = choose(found, scores, seconds, params)
+        choice = choose(names, scores, seconds, params)
         if choice is None:
             return use(choice, purpose)
         unbeaten = [choice.model, *choice.ties]
-        beside = beside_controls(unbeaten, by_data["sft"], scores, params)
+        if not (ahead := [name for name in unbeaten if name in found]):
+            return f"for {purpose} the data cannot tell: {words(found)} are ahead of `{REFERENCE}`, and yet beaten"
+        choice = Choice(ahead[0], [name for name in unbeaten if name != ahead[0]], choice.beaten)
+        beside = beside_controls(ahead, by_data["sft"], scores, params)
         imitators = [name for name in unbeaten if params.train[name].method == "sft"]
         if not imitators:
             only = ", the only one that trains on it" if len(names) == 1 else ""
@@ -156,10 +159,11 @@ def uses(
             return use(choice, purpose, ", plain SFT on the preferred answers") + at_rates(params, choice) + beside
         return (
             f"for {purpose} the data cannot tell a preference loss from plain SFT on the preferred answers: "
-            f"{words(losses)} tie with the control {words(imitators)} (exact match "
-            f"{between([methods[name][JOINT] for name in losses])} and {exact(imitators[0])}), all ahead of "
-            f"`{REFERENCE}`{beside.replace(', ahead of ', ' and ')}, of which `{choice.model}` takes the fewest seconds"
-            + at_rates(params, choice)
+            f"{words(losses)} {'tie' if len(losses) > 1 else 'ties'} with the control {words(imitators)} (exact match "
+            f"{between([methods[name][JOINT] for name in losses])} and {exact(imitators[0])}), "
+            f"{'all' if ahead == unbeaten else words(ahead)} ahead of "
+            f"`{REFERENCE}`{beside.replace(', ahead of ', ' and ')}, and of the ties `{choice.model}` takes the fewest "
+            f"seconds" + at_rates(params, choice)
         )
 
     instructions = use(choose(by_data["sft"], scores, seconds, params), "instruction following")
