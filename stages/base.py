@@ -9,6 +9,7 @@ place and are checked against the pin.
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from stages import paths
@@ -43,6 +44,8 @@ def main() -> None:
     with replaced_folder(paths.BASE) as folder:
         pin = make_base(params.active, folder) | {"dtype": params.active.dtype}
         write_json(folder / "base.json", pin)
+    for unfinished in paths.scratch_root().glob("base-*"):  # or a forced rerun would resume what is finished
+        shutil.rmtree(unfinished, ignore_errors=True)
     print(f"base: {pin['kind']}, {pin['dtype']}, {pin['parameters']:,} parameters -> {paths.BASE}")
 
 

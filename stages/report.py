@@ -3,10 +3,12 @@
 Reads metrics/methods.json, metrics/eval/, metrics/train/, metrics/timing/, metrics/bench/, metrics/data.json and
 data/prepared/generation.jsonl (the questions behind the answers shown).
 Writes metrics/report/report.md, metrics/report/report.html (the same text, with every answer to search in),
-metrics/report/plots/*.png and metrics/report/cards/<model>.md.
+metrics/report/plots/*.png, metrics/report/tables/*.csv (what `dvc plots show` draws of them) and
+metrics/report/cards/<model>.md.
 
 Every figure comes from those files; the sentences at the top follow from them by the rules printed below them. The
-constants of the audit, with their sources, stand in stages/reporting/audit.py.
+constants of the audit, with their sources, stand in stages/reporting/audit.py, and what the seed report says beside
+its timings in stages/reporting/promises.py.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from stages import paths
 from stages.errors import run_stage
 from stages.files import Row, read_jsonl, replaced_folder, write_text
 from stages.params import Params, SftMethod, load_params
-from stages.reporting import inputs, page, plot_data, provenance, quality, sections
+from stages.reporting import inputs, page, plot_data, promises, provenance, quality, sections, setup, tidy
 from stages.reporting.answers import answers_section
 from stages.reporting.audit import audit
 from stages.reporting.cards import card
@@ -30,9 +32,11 @@ from stages.reporting.monitors import Watched, monitors, read_watched
 from stages.reporting.opening import opening
 from stages.reporting.page.explorer import explorer
 from stages.reporting.plots import Material, drawings
-from stages.reporting.scores import Scores, read_scores
+from stages.reporting.scores import Scores, places, read_scores
+from stages.reporting.tables import folded
+from stages.reporting.uses import uses
 
-SEED_PLOTS = ("training_time.png", "final_loss.png", "efficiency.png", "inference_throughput.png")
+TRAINING_PLOTS = ("training_time.png", "final_loss.png", "efficiency.png")
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,13 @@ def not_measured(params: Params, found: Measured) -> str:
         else f"{count} seeds: intervals count their spread, but so few show no tails"
     )
     learning = "one learning rate, one beta and one budget for each method"
+    learning += "; the sweep tried others on validation prompts, with one seed" if found.sweep else ""
+    energy = any(bench.joules_per_inference is not None for bench in found.benches.values())
     return "\n".join(
         f"- {line}"
         for line in (
-            f"Timings on anything but: {', '.join(devices)}. Energy, cost in money and several users at once.",
+            f"Timings on anything but: {', '.join(devices)}. {'Energy of training' if energy else 'Energy'}, cost in "
+            "money and several users at once.",
             f"The variance of training beyond {seeds}.",
             f"Other settings: {learning}.",
             "Other bases: the figures are those of the profile "
@@ -123,25 +130,38 @@ def compose(params: Params, found: Measured, drawn: Collection[str]) -> str:
     """The whole text; ``drawn`` names the plots that there are."""
     methods = {model: params.train[model] for model in found.training}
     betas = {model: None if isinstance(method, SftMethod) else method.beta for model, method in methods.items()}
-    seed_plots = "\n\n".join(picture(name, drawn) for name in SEED_PLOTS)
+    scored = len(next(iter(found.scores.values())).prompts["behaviour_rate"])
+    answer = uses(params, found.scores, found.methods, found.training)
+    exact = places(found.scores, "exact_match", params.evaluate)
+    duels = quality.duels_table(found.differences, params.models)
+    signatures = next(iter(found.summaries.values())).get("signatures", {})
+    own, overlap = quality.own_sets(found.summaries), quality.overlap_table(found.summaries)
     confidence = f"{params.evaluate.confidence * 100:g} %"
     parts = [
         f"# Five ways to teach Arabic, compared (profile `{params.profile}`)",
-        opening(params, found.scores, found.methods, found.training, found.benches),
+        opening(params, found.scores, found.methods, found.training, found.benches, found.sweep),
+        "## What was compared",
+        source("params.yaml", TRAIN, BENCH),
+        setup.machinery(params, found.training, found.benches, scored),
+        setup.recipes(params, found.training),
+        "### Words of this page",
+        setup.words_used(),
         "## Quality",
         source("metrics/methods.json"),
-        f"In brackets: {confidence} bootstrap intervals over prompts and seeds. *Behaviour rate* is the share of "
-        "answers without a planted flaw, *knowledge retention* the share of sft's contained facts that is kept.",
+        f"In brackets: {confidence} bootstrap intervals over prompts and seeds.",
         quality.headline(found.methods),
         picture("quality.png", drawn),
         *shown_section("### Quality against training cost", "cost_quality.png", drawn, str(paths.METHODS_JSON), TIMING),
         *shown_section("### Accuracy by position", "positions.png", drawn, ROWS),
         "### Differences",
         source(str(paths.DIFFERENCES)),
-        quality.differences_tables(found.differences),
+        quality.differences_tables(found.differences, params.models),
+        *([folded("Answer against answer", duels)] if duels else []),
         *shown_section("### Robustness over learning rate and beta", "robustness.png", drawn, str(paths.SWEEP)),
-        quality.sweep_table(found.sweep) if found.sweep else "",
+        quality.sweep_table(found.sweep, params.models) if found.sweep else "",
+        quality.same_rates(found.sweep),
         quality.further(found.methods),
+        *(["### Overlap with the references", source(EVAL), overlap] if overlap else []),
         "### Seed by seed",
         source(EVAL),
         sections.seeds(params, found.summaries),
@@ -152,12 +172,16 @@ def compose(params: Params, found: Measured, drawn: Collection[str]) -> str:
         "Training time is spent in optimizer steps; *in all* adds loading and saving. "
         f"In brackets: the range over seeds. {sections.LOSS_NOTE}",
         sections.reference_cost(found.references),
+        *(picture(name, drawn) for name in TRAINING_PLOTS),
+        *shown_section("### Learning curves", "learning_curves.png", drawn, "metrics/train/<model>/loss.tsv"),
         "## Monitors",
         source(TRAIN, ROWS),
         monitors(params, found.scores, found.watched),
+        *shown_section("### Margins and displacement", "margins.png", drawn, "metrics/train/<model>/plots/metrics"),
         "## Inference",
         source(BENCH),
         sections.inference_table(found.benches),
+        picture("inference_throughput.png", drawn),
         "## Rankings",
         source(ROWS, TIMING, BENCH),
         sections.rankings(params, found.scores, found.training, found.benches),
@@ -170,13 +194,6 @@ def compose(params: Params, found: Measured, drawn: Collection[str]) -> str:
         "## Data",
         source(str(paths.DATA_METRICS)),
         sections.data_overview(found.data),
-        "## Plots",
-        source(TRAIN, TIMING, BENCH),
-        seed_plots,
-        "### Learning curves",
-        source("metrics/train/<model>/loss.tsv"),
-        picture("learning_curves.png", drawn),
-        *shown_section("### Margins and displacement", "margins.png", drawn, "metrics/train/<model>/plots/metrics"),
         "## Answers side by side",
         source(str(paths.GENERATION), ROWS),
         answers_section(found.scores, found.prompts),
@@ -192,9 +209,18 @@ def compose(params: Params, found: Measured, drawn: Collection[str]) -> str:
         "Share of pairs whose preferred answer is the more probable, by its sum / by its mean per token, in percent.",
         picture("preference_axes.png", drawn),
         sections.by_group(found.summaries, "by_axis", ("sum", "token")),
+        *(["## Your own test files", source(EVAL), own] if own else []),
         "## The seed report, audited",
-        source("stages/reporting/audit.py", TRAIN, TIMING, BENCH),
+        source(
+            "stages/reporting/audit.py", "stages/reporting/promises.py", TRAIN, TIMING, BENCH, str(paths.DATA_METRICS)
+        ),
         audit(found.training, found.benches, betas),
+        "### Its other claims",
+        promises.other_claims(found.training),
+        "### Its recommendations by use case",
+        promises.recommendations(answer, promises.throughput(found.benches), exact),
+        "### What it asked for next",
+        promises.asked_for(found.data, params),
         "## What was not measured",
         not_measured(params, found),
         "## Where the figures come from",
@@ -204,9 +230,11 @@ def compose(params: Params, found: Measured, drawn: Collection[str]) -> str:
         "### Files",
         "The hash is that of what was read, computed as DVC does: `grep <hash> dvc.lock` finds the stage that wrote "
         "it. `dvc.lock` itself is not read, since DVC rewrites it after every stage while this one waits for its turn.",
-        provenance.hashes_table(read_files(params)),
+        folded("Hashes", provenance.hashes_table(read_files(params))),
         "### Columns",
-        provenance.columns_table(),
+        folded("File and key of every column", provenance.columns_table()),
+        "### Signatures",
+        folded("Signature of every metric", provenance.signatures_table(signatures)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -242,14 +270,30 @@ def material(params: Params, found: Measured) -> Material:
     )
 
 
+def long_tables(found: Material) -> dict[str, str]:
+    """{file name: CSV} of what `dvc plots show` draws; each is there, if with its header alone."""
+    seconds = {
+        name: plot_data.seconds_to(name, found.params, found.training, found.references) for name in found.training
+    }
+    return {
+        "cost.csv": tidy.costs(found.training, found.benches),
+        "cost_quality.csv": tidy.cost_quality(seconds, found.methods),
+        "axes.csv": tidy.axes(found.summaries),
+        "positions.csv": tidy.positions(found.positions),
+    }
+
+
 def main() -> None:
     params = load_params()
     found = read_measured(params)
-    plots = drawings(material(params, found))
+    drawn = material(params, found)
+    plots, tables = drawings(drawn), long_tables(drawn)
     text = compose(params, found, plots)
     with replaced_folder(paths.REPORT) as folder:
         for name, draw in plots.items():
             draw(folder / "plots" / name)
+        for name, table in tables.items():
+            write_text(folder / "tables" / name, table)
         write_text(folder / "report.md", text)
         write_text(folder / "report.html", page.build(text, folder / "plots", explorer(found.scores, found.prompts)))
         for model in params.models:

@@ -16,6 +16,7 @@ from stages.statistics import bootstrap, bootstrap_ratio
 SEEDS = (11, 12, 13)
 MODELS = ("base", "sft", "sft_more", "sft_chosen", "dpo", "kto", "ipo", "cpo")
 TASKS = ("countries", "numbers", "open")
+SCORES = ("chrf", "bleu")
 METRICS = {
     "exact_match": "exact",
     "containment": "contains",
@@ -121,7 +122,7 @@ def summary(model: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
         metrics[name] = bootstrap(matrix(chosen, key), 500, 0.95).as_row()
     for place, name in enumerate(("mcq_accuracy", "preference_accuracy_sum", "preference_accuracy_token")):
         metrics[name] = {"mean": 0.41 + place / 10, "low": 0.4, "high": 0.7, "n": 50, "per_seed": [0.41]}
-    for name in compare.HEADLINE:
+    for name in (*compare.HEADLINE, "rouge_l_raw"):
         if name != "knowledge_retention":
             metrics.setdefault(name, {"mean": 0.33, "low": 0.31, "high": 0.35, "n": 50, "per_seed": [0.33]})
     nats = matrix(rows, "reference_nats") / -np.log(2)
@@ -143,7 +144,11 @@ def summary(model: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
             "hedging": {"n": 30, "sum": 0.61, "token": 0.62},
             "repetition": {"n": 20, "sum": 0.7, "token": 0.8},
         },
-        "signatures": {},
+        "own": {},
+        "corpus": {
+            name: {level: {"mean": 37.123, "per_seed": [37.123]} for level in ("raw", "light")} for name in SCORES
+        },
+        "signatures": {"corpus_bleu": "BLEU|nrefs:var|tok:intl", "containment": "whole words|normalisation:folded"},
     }
 
 
@@ -222,9 +227,11 @@ def bench(model: str, p50: float) -> dict[str, Any]:
         "inferences_per_second": 1000 / (p50 * 1.05),
         "prompt_tokens": 17,
         "generation": {
-            "1": {"tokens_per_second": 321.5, "seconds": 0.2},
-            "16": {"tokens_per_second": 2345.6, "seconds": 0.4},
+            "1": {"tokens_per_second": 321.5, "seconds": 0.2, "joules_per_token": None},
+            "16": {"tokens_per_second": 2345.6, "seconds": 0.4, "joules_per_token": None},
         },
+        "joules_per_inference": None,
+        "energy_counters": [],
         "peak_memory_mib": 512.0,
         "matmul_gflops": 90.0,
         "forward_gflop": 0.0445,
@@ -249,6 +256,38 @@ def data_counts() -> dict[str, Any]:
         "flaws": {"hedging": 940, "repetition": 608, "none": 908},
         "axes": {"train": {"hedging": 944}, "validation": {"hedging": 145}, "test": {"hedging": 312}},
         "held_out": {"country": 56, "number": 387},
+    }
+
+
+def sweep() -> dict[str, Any]:
+    """At the rate that most methods use all behave alike, and at five times as much all are better and know less."""
+    rates, methods = (2e-4, 1e-3), ("sft_chosen", "dpo", "kto", "ipo", "cpo")
+    points = [
+        {
+            "method": method,
+            "learning_rate": rate,
+            "beta": beta,
+            "seed": SEEDS[0],
+            "behaviour_rate": 0.801 + place / 100 + (0.15 if rate > 2e-4 else 0),
+            "knowledge_retention": 0.911 if rate > 2e-4 else 0.987,
+            "exact_match": 0.301 + place / 100 - (0.001 if beta == 0.5 else 0),
+        }
+        for place, method in enumerate(methods)
+        for rate in rates
+        for beta in ((None,) if method == "sft_chosen" else (0.1, 0.5))
+    ]
+    best = {"exact_match": 0.301, "behaviour_rate": 0.801, "beta": 0.1}
+    chosen = {method: 1e-3 if method == "sft_chosen" else 2e-4 for method in methods}
+    return {
+        "profile": "embedded",
+        "prompts": 400,
+        "seed": SEEDS[0],
+        "rules": {"fixed_share": 0.5, "kept_share": 0.95},
+        "methods": {
+            method: {"points": 4, "workable": 1, "diverged": 0, "best": best | {"learning_rate": rate}}
+            for method, rate in chosen.items()
+        },
+        "points": points,
     }
 
 

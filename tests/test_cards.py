@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from stages import compare
 from stages.params import Params, load_params
 from stages.reporting.cards import card
-from stages.reporting.cost import arithmetic, energy_note
+from stages.reporting.cost import arithmetic, energy
 from stages.reporting.inputs import read_bench, read_methods, read_training
 
 
@@ -86,8 +86,10 @@ def test_frozen_weights_cost_four_operations_a_token(params: Params) -> None:
     assert arithmetic(all_trained, bench).lora_flop == pytest.approx(found.dense_flop)
 
 
-def test_energy_is_called_unreadable_where_it_is(tmp_path: Path) -> None:
-    assert energy_note(tmp_path).startswith("Energy: unreadable.")
-    (tmp_path / "intel-rapl:0").mkdir()
-    (tmp_path / "intel-rapl:0" / "energy_uj").write_text("12345\n")
-    assert "energy_uj` is readable" in energy_note(tmp_path)
+def test_energy_is_printed_where_it_was_read_and_said_to_be_missing_where_not(params: Params) -> None:
+    silent = read_bench("dpo")
+    assert energy({"dpo": silent}).startswith("Energy: no reading.")
+    read = dataclasses.replace(silent, joules_per_inference=0.0625, joules={1: 0.375, 16: None})
+    lines = energy({"base": silent, "dpo": read}).splitlines()
+    assert lines[0] == "| model | J/inference | J/token, 1 at once | J/token, 16 at once |"
+    assert lines[2:4] == ["| dpo | 0.0625 | 0.375 | – |", ""]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_metrics import MODELS, SEEDS, World, write, write_text
+from matplotlib import pyplot as plt
+from ruamel.yaml import YAML
 
 from stages import compare, report
 from stages.errors import PipelineError
 from stages.params import load_params
 from stages.reporting import plot_data
-from stages.reporting.canvas import colours, markers
+from stages.reporting.canvas import STYLE, colours, markers
 from stages.reporting.figures import FIGURES
 from stages.reporting.inputs import read_reference_passes, read_training
 
@@ -147,6 +151,70 @@ def test_cost_includes_the_start_and_the_reference(root: Path) -> None:
     assert found["dpo"] == pytest.approx(sft + reference + dpo) and found["cpo"] == pytest.approx(sft + cpo)
     del training["sft"]
     assert plot_data.seconds_to("dpo", params, training, passes) is None
+
+
+def test_a_running_mean_is_over_the_last_tenth() -> None:
+    points = [(step, float(step)) for step in range(1, 31)]
+    found = plot_data.running_mean(points)
+    assert [step for step, _ in found] == [step for step, _ in points]
+    assert found[0] == (1, 1.0) and found[1] == (2, 1.5) and found[29] == (30, 29.0)
+    assert plot_data.running_mean(points[:5]) == points[:5]
+
+
+def test_the_setting_that_was_used_is_a_cell_of_the_sweep(root: Path) -> None:
+    found = plot_data.used(load_params())
+    assert found["dpo"] == (2e-4, 0.1) and found["sft_chosen"] == (1e-3, None)
+
+
+def columns(path: str, header: tuple[str, ...]) -> list[dict[str, str]]:
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        assert tuple(reader.fieldnames or ()) == header
+        return list(reader)
+
+
+def test_dvc_draws_the_figures_of_the_pictures(root: Path) -> None:
+    """The tables that `dvc plots show` reads hold what the metrics hold, and dvc.yaml names their columns."""
+    compare.main()
+    report.main()
+    cost = columns("metrics/report/tables/cost.csv", ("model", "metric", "value", "low", "high"))
+    seconds = {row["model"]: float(row["value"]) for row in cost if row["metric"] == "training time, s"}
+    assert seconds == {model: pytest.approx(read_training(model).mean_seconds) for model in MODELS[1:]}
+    quality = columns("metrics/report/tables/cost_quality.csv", ("model", "seconds", "exact_match", "low", "high"))
+    methods = json.loads(Path("metrics/methods.json").read_text(encoding="utf-8"))
+    assert {row["model"]: float(row["exact_match"]) for row in quality} == {
+        model: pytest.approx(100 * methods[model]["exact_match"], rel=1e-5) for model in MODELS[1:]
+    }
+    axes = columns("metrics/report/tables/axes.csv", ("panel", "x", "y", "share"))
+    assert {"panel": "by the sum", "x": "hedging", "y": "kto", "share": "0.61"} in axes and len(axes) == 2 * 2 * 8
+    right = columns("metrics/report/tables/positions.csv", ("model", "position", "accuracy"))
+    assert {"model": "base", "position": "1", "accuracy": "1.0"} in right and len(right) == 4 * 8
+    graph = YAML(typ="safe").load((Path(__file__).resolve().parents[1] / "dvc.yaml").read_text(encoding="utf-8"))
+    for plot in graph["plots"]:
+        for name, one in plot.items():
+            for file, column in one["y"].items():
+                if file.startswith("metrics/report/tables/"):
+                    header = Path(file).read_text(encoding="utf-8").splitlines()[0].split(",")
+                    assert {one["x"], column} <= set(header), name
+
+
+def ink(text: str) -> np.ndarray:
+    """What matplotlib makes of a text with the report's font, as pixels cut to what is black."""
+    with plt.rc_context(STYLE):
+        figure = plt.figure(figsize=(3, 1), dpi=100)
+        figure.text(0.1, 0.4, text, fontsize=24)
+        figure.canvas.draw()
+        black = np.asarray(figure.canvas.buffer_rgba())[..., 0] < 128
+        plt.close(figure)
+    return black[np.ix_(black.any(axis=1), black.any(axis=0))]
+
+
+def test_arabic_names_are_shaped_and_run_right_to_left_in_a_picture() -> None:
+    """Axes and tasks of a user's own data may have Arabic names; plain letters stand for their joined forms."""
+    joined, apart = ink("كتب"), ink("ك\N{ZERO WIDTH NON-JOINER}ت\N{ZERO WIDTH NON-JOINER}ب")
+    assert joined.shape[1] < 0.8 * apart.shape[1]
+    alef_then_stroke = ink("اــ")  # the tall letter is first, and so at the right
+    assert alef_then_stroke[0].nonzero()[0].mean() > 0.8 * alef_then_stroke.shape[1]
 
 
 def test_models_differ_in_colour_and_in_shape() -> None:

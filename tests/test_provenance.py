@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_metrics import MODELS, World
+from made_metrics import MODELS, World, sweep, write
 from printed_numbers import numbers, of_files, unknown, values
+from ruamel.yaml import YAML
 
 from stages import compare, report
 from stages.errors import PipelineError
 from stages.params import load_params
-from stages.reporting import audit, provenance
+from stages.reporting import audit, promises, provenance
 from stages.reporting.inputs import Bench, read_bench, read_training
 from stages.reporting.monitors import effect
 from stages.reporting.scores import difference, read_scores
@@ -36,6 +37,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     world.knows |= {"base": 0.2, "ipo": 0.33, "kto": 0.71}
     world.p50_ms |= {"dpo": 2.41, "kto": 2.93}
     world.write(root)
+    write(root / "metrics/sweep.json", sweep())
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         compare.main()
@@ -126,21 +128,40 @@ def by_wording() -> set[float]:
 def claims() -> set[float]:
     """What the audit prints of the seed report when nothing of ours was measured."""
     host = {"cpu": "", "cores": 2, "device": "cpu"}
-    nothing = Bench(1, 1, 1, 1, {}, 1, 1, 1, 1, "", 1, 1, 1, host)
-    return {float(one) for one in numbers(audit.audit({}, {"none": nothing}, {}))} | {0.1}
+    nothing = Bench(1, 1, 1, 1, {}, {}, None, 1, 1, 1, 1, "", 1, 1, 1, host)
+    text = audit.audit({}, {"none": nothing}, {}) + promises.other_claims({})
+    return {float(one) for one in numbers(text)} | {0.1, 1926.98}
+
+
+def settings() -> set[float]:
+    """Learning rates, betas, budgets and the base, as params.yaml has them."""
+    return values(YAML(typ="safe").load(Path("params.yaml").read_text(encoding="utf-8")))
+
+
+def counts_of_trainings() -> set[float]:
+    return {float(sum(len(read_training(model).seconds) for model in MODELS[1:]))}
+
+
+def scored() -> set[float]:
+    return {float(len(next(iter(read_scores(MODELS).values())).prompts["behaviour_rate"]))}
 
 
 DERIVED: dict[str, tuple[Callable[[], set[float]], ...]] = {
-    "": (differences, ratios_of_time, seconds_with_start),
+    "": (differences, ratios_of_time, seconds_with_start, settings),
+    "What was compared": (settings, counts_of_trainings, scored),
     "Training": (efficiencies,),
     "Monitors": (effects,),
     "Rankings": (lambda: {float(place) for place in range(1, len(MODELS) + 1)},),
     "Resources": (total_seconds,),
     "Cost": (arithmetic,),
     "By task": (by_wording,),
-    "The seed report, audited": (claims, efficiencies, ratios_of_time),
+    "The seed report, audited": (claims, efficiencies, ratios_of_time, differences, seconds_with_start, settings),
 }
-EXTRA = {"": EVERYWHERE, "Training": ("metrics/timing/reference.json",)}
+EXTRA = {
+    "": (*EVERYWHERE, "metrics/sweep.json"),
+    "The seed report, audited": EVERYWHERE,
+    "Training": ("metrics/timing/reference.json",),
+}
 
 
 def pool(root: Path, heading: str, body: str) -> set[float]:

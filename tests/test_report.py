@@ -8,11 +8,13 @@ import re
 from pathlib import Path
 
 import pytest
-from made_metrics import MODELS, World, write
+from made_metrics import MODELS, World, sweep, write
 
 from stages import compare, report
 from stages.errors import PipelineError
-from stages.reporting import audit
+from stages.params import load_params
+from stages.reporting import audit, quality
+from stages.reporting.plots import drawings
 
 PLOTS = {
     "quality.png",
@@ -33,10 +35,16 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def page(root: Path, world: World) -> str:
+    """The text of the report, without drawing its pictures."""
     world.write(root)
     compare.main()
-    report.main()
-    return (root / "metrics/report/report.md").read_text(encoding="utf-8")
+    return composed()
+
+
+def composed() -> str:
+    params = load_params()
+    found = report.read_measured(params)
+    return report.compose(params, found, drawings(report.material(params, found)))
 
 
 def told() -> World:
@@ -58,39 +66,154 @@ def table_rows(text: str) -> dict[str, list[str]]:
     return {row[0]: row[1:] for row in cells}
 
 
+def answer(text: str) -> list[str]:
+    """The sentences that the report opens with."""
+    return [line.removeprefix("- ") for line in text.split("\n\n")[1].splitlines()]
+
+
+def evidence(text: str) -> dict[str, str]:
+    """What stands behind them, by its first words."""
+    lines = text.split("\n\n")[3].splitlines()
+    return {line[3:].partition(".*")[0]: line.partition(".* ")[2] for line in lines}
+
+
 def test_the_opening_says_who_fixes_the_behaviour_and_keeps_the_knowledge(root: Path) -> None:
-    opening = page(root, told()).split("\n\n")[2]
-    assert opening.startswith("**`sft_chosen`, `dpo`, `kto` and `cpo` fix the planted flaws and keep the knowledge**")
-    assert "`sft_more` (behaviour: no clear change, knowledge: keeps)" in opening
-    assert "`ipo` (behaviour: fixes, knowledge: loses)" in opening
-    assert 3 <= len(re.findall(r"[.](?= |$)", re.sub(r"\d[.]\d", "", opening))) <= 5
+    found = evidence(page(root, told()))
+    assert list(found) == ["Behaviour and knowledge", "Preference methods", "Controls", "Cost"]
+    told_of = found["Behaviour and knowledge"]
+    assert told_of.startswith("**`sft_chosen`, `dpo`, `kto` and `cpo` fix the planted flaws and keep the knowledge**")
+    assert "`sft_more` (behaviour: no clear change, knowledge: keeps)" in told_of
+    assert "`ipo` (behaviour: fixes, knowledge: loses)" in told_of
 
 
 def test_the_first_three_sentences_say_what_to_use_for_what(root: Path) -> None:
-    answer = page(root, told()).split("\n\n")[1]
-    assert re.findall(r"(?:^|; |[.] )([Ff]or [a-z ]+|On [a-z ]+) use `(\w+)`", answer) == [
+    world = told()
+    world.clean["sft_chosen"] = 0.5
+    found = answer(page(root, world))
+    assert re.findall(r"(?:^|; )([Ff]or [a-z ]+) use `(\w+)`", "\n".join(found), re.M) == [
         ("For instruction following", "sft"),
-        ("For preferences in pairs", "sft_chosen"),
+        ("For preferences in pairs", "dpo"),
         ("for binary feedback", "kto"),
-        ("For a tight budget", "sft_chosen"),
+        ("For a tight budget", "dpo"),
     ]
-    assert "tied with `dpo` and `cpo`" in answer and "ahead of `sft`, `sft_more` and `ipo`" in answer
-    assert len(re.findall(r"[.](?= [A-Z]|$)", answer)) == 3
+    assert len(found) == 3 and all(sentence.endswith(".") for sentence in found)
+    assert re.search(
+        r"use `dpo` \(exact match [^()]*, tied with `cpo`\), at a learning rate of [^;]*, ahead of `sft_more`;",
+        found[1],
+    )
+    assert "use `kto`, the only one that trains on it (" in found[1]
+    assert "ahead of `sft`, `sft_more`, `sft_chosen` and `ipo`" in found[2]
+
+
+def test_a_control_that_ties_is_called_a_control_and_no_loss_is_recommended(root: Path) -> None:
+    """Imitating the preferred answers does as well: then nothing speaks for a preference loss."""
+    found = answer(page(root, told()))[1].partition("; ")[0]
+    assert "use `" not in found
+    assert found.startswith(
+        "For preferences in pairs the data cannot tell a preference loss from plain SFT on the preferred answers: "
+        "`dpo` and `cpo` tie with the control `sft_chosen`"
+    )
+    assert found.endswith(
+        "all ahead of `sft` and `sft_more`, and of the ties `sft_chosen` takes the fewest seconds, at a learning rate "
+        "of 0.001 beside 0.0002 of `dpo`, `cpo` and `ipo`"
+    )
+
+
+def test_a_control_that_wins_is_recommended_as_what_it_is(root: Path) -> None:
+    world = World()
+    world.clean |= {"sft_chosen": 0.99, "dpo": 0.75, "ipo": 0.75, "cpo": 0.75}
+    found = answer(page(root, world))[1]
+    assert found.startswith(
+        "For preferences in pairs use `sft_chosen`, plain SFT on the preferred answers (exact match"
+    )
+    assert "at a learning rate of 0.001 beside 0.0002 of `dpo`, `ipo` and `cpo`" in found
+
+
+def test_another_learning_rate_is_told_with_what_one_rate_for_all_gives(root: Path) -> None:
+    write(root / "metrics/sweep.json", sweep())
+    found = evidence(page(root, told()))["Learning rates"]
+    assert found.startswith(
+        "Each has the rate that the sweep found best for it (`sft_chosen` 0.001; `dpo`, `kto`, `ipo` and `cpo` 0.0002)."
+    )
+    assert (
+        "At 0.0002 for all, clean are 80.1 % of the answers of `sft_chosen` and 81.1 % to 84.1 % of those of" in found
+    )
+    assert "exact 30.1 % and 31.1 % to 34.1 %" in found
+    rows = table_rows(section(page(root, told()), "Quality").split("**At the same learning rate**")[1])
+    assert rows["sft_chosen"] == ["80.1 / 98.7 / 30.1", "95.1 / 91.1 / 30.1"]
+    assert rows["cpo"] == ["84.1 / 98.7 / 34.1", "99.1 / 91.1 / 34.1"]
 
 
 def test_the_data_cannot_tell_where_nothing_is_separated_from_the_start(root: Path) -> None:
-    answer = page(root, World()).split("\n\n")[1]
-    assert "For preferences in pairs the data cannot tell" in answer
-    assert "for binary feedback the data cannot tell" in answer
+    found = answer(page(root, World()))[1]
+    assert "For preferences in pairs the data cannot tell:" in found
+    assert "for binary feedback the data cannot tell:" in found
 
 
 def test_feedback_is_held_against_the_control_that_had_none(root: Path) -> None:
     world = told()
-    assert "(exact match " in (answer := page(root, world).split("\n\n")[1])
-    assert re.search(r"binary feedback use `kto` \([^()]*\), ahead of `sft_more`", answer)
+    found = answer(page(root, world))[1]
+    assert re.search(
+        r"binary feedback use `kto`, the only one that trains on it \([^()]*\), ahead of `sft_more`", found
+    )
     world.clean["sft_more"] = 0.97
-    assert "binary feedback use `kto`" in (answer := page(root, world).split("\n\n")[1])
-    assert "not separated from the control `sft_more`" in answer
+    found = answer(page(root, world))[1]
+    assert "binary feedback use `kto`" in found and "not separated from the control `sft_more`" in found
+
+
+def test_every_claim_and_wish_of_the_seed_report_has_its_line(root: Path) -> None:
+    """Its four use cases, its other claims, and the twelve items of its "Future Recommendations"."""
+    text = page(root, told())
+    audited = section(text, "The seed report, audited")
+    cases = table_rows(audited.split("### Its recommendations by use case")[1])
+    assert {case: cells[0] for case, cells in cases.items()} == {
+        "instruction following": "SFT",
+        "high throughput": "IPO",
+        "preference learning": "KTO",
+        "general purpose": "DPO",
+    }
+    assert cases["instruction following"][2] == answer(text)[0] and cases["preference learning"][2] == answer(text)[1]
+    wishes = table_rows(audited.split("### What it asked for next")[1])
+    assert len(wishes) == 12
+    assert {cells[0] for cells in wishes.values()} == {"done", "in part", "not done", "not measured"}
+    assert wishes["1K to 10K rows a method"][1].startswith("2,456 instructions, 2,456 pairs and 2,456 single answers")
+    claims = table_rows(audited.split("### Its other claims")[1])
+    assert claims["0.36 s a method on average"][1].startswith("1.78 s / 5 = 0.356 s")
+
+
+def test_the_recipe_of_every_model_stands_before_its_figures(root: Path) -> None:
+    text = page(root, World())
+    assert text.index("## What was compared") < text.index("## Quality")
+    rows = table_rows(section(text, "What was compared"))
+    assert list(rows) == list(MODELS)
+    assert rows["sft_chosen"][-4:] == ["2,400", "0.001", "–", "60 x 16"]
+    assert rows["dpo"][-3:] == ["0.0002", "0.1", "60 x 16"]
+    assert "21 trainings, all of which finished" in text
+
+
+def test_answers_are_set_against_answers_where_compare_counted_them() -> None:
+    won = {"win": 0.25, "tie": 0.625, "loss": 0.125}
+    apart = {"exact_match": {"dpo": {"sft": won}, "sft": {"base": won}}, "chrf": {"dpo": {"sft": won}}}
+    text = quality.duels_table(apart, MODELS)
+    assert table_rows(text) == {"sft": ["25.0 / 62.5 / 12.5", "–"], "dpo": ["–", "25.0 / 62.5 / 12.5"]}
+    assert "**Exact match**" in text and "chrf" not in text.lower()
+    assert quality.duels_table({"exact_match": {"dpo": {"sft": {"mean": 0.1}}}}, MODELS) == ""
+
+
+def test_the_users_own_test_files_are_shown(root: Path) -> None:
+    world = World()
+    assert "## Your own test files" not in page(root, world)
+    for model in MODELS:
+        path = root / f"metrics/eval/{model}/summary.json"
+        found = {
+            "exact_match": {"mean": 0.625, "low": 0.5, "high": 0.75},
+            "chrf": {"mean": 41.5, "low": 40.0, "high": 43.0},
+        }
+        told_of = json.loads(path.read_text(encoding="utf-8")) | {"own": {"mine": {"n": 16, "metrics": found}}}
+        write(path, told_of)
+    text = section(composed(), "Your own test files")
+    assert "### `mine` (16 rows)" in text
+    assert table_rows(text)["kto"] == ["62.5 % [50.0, 75.0]", "41.50 [40.00, 43.00]"]
 
 
 def test_a_constant_answerer_is_called_out_with_its_baseline(root: Path) -> None:
@@ -116,11 +239,11 @@ def test_a_loss_that_may_be_small_is_undecided(root: Path) -> None:
 
 
 def test_a_tie_is_called_a_tie(root: Path) -> None:
-    opening = page(root, told()).split("\n\n")[2]
-    assert "tied with `kto` and `cpo`" in opening
-    assert "`dpo` beats `sft_more`" in opening
-    assert "and ties with `sft_chosen` (+0.0 [+0.0, +0.0] points)" in opening
-    assert "in use all trained models are equally fast" in opening
+    found = evidence(page(root, told()))
+    assert "tied with `kto` and `cpo`" in found["Preference methods"]
+    assert found["Controls"].startswith("`dpo` beats `sft_more`")
+    assert "and ties with `sft_chosen` (+0.0 [+0.0, +0.0] points)" in found["Controls"]
+    assert "in use all trained models are equally fast" in found["Cost"]
 
 
 def test_five_equal_methods_are_one_tie(root: Path) -> None:
@@ -162,6 +285,8 @@ def test_both_answers_are_right_to_left_and_escaped(root: Path) -> None:
 
 def test_the_plots_are_drawn_and_the_same_on_every_run(root: Path) -> None:
     text = page(root, World())
+    report.main()
+    assert (root / "metrics/report/report.md").read_text(encoding="utf-8") == text
     folder = root / "metrics/report/plots"
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert set(first) == PLOTS == set(re.findall(r"\(plots/(.*?)\)", text))

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from stages import paths
 from stages.files import Row
 from stages.reporting.inputs import Bench, Training, need
 from stages.reporting.tables import integer, significant, table
 
-POWERCAP = Path("/sys/class/powercap")  # where Linux shows the energy counters of the processor (RAPL)
 DENSE, FROZEN = 6, 4  # operations per parameter and trained token
 
 
@@ -45,18 +43,24 @@ def arithmetic(training: Training, bench: Bench) -> Arithmetic:
     )
 
 
-def energy_note(powercap: Path = POWERCAP) -> str:
-    """Whether this machine shows what its processor uses; a counter that only root may read is not readable."""
-    for counter in sorted(powercap.glob("*/energy_uj")):
-        try:
-            counter.read_text(encoding="ascii")
-        except OSError:
-            continue
+def energy(benches: Mapping[str, Bench]) -> str:
+    """Joules of an answer where the machine that timed the models shows them."""
+    read = {model: bench for model, bench in benches.items() if bench.joules_per_inference is not None}
+    if not read:
+        machines = sorted({str(bench.host.get("cpu", "an unnamed processor")) for bench in benches.values()})
         return (
-            f"Energy: `{counter}` is readable on the machine that wrote this report, but no stage records it yet: the "
-            "counter sums over every process, and a training alone on the machine is needed to read it."
+            "Energy: no reading. The machine that timed the models (" + "; ".join(machines) + ") shows no counter that "
+            "the `benchmark` stage may read; on one that does (RAPL of the processor, or an NVIDIA GPU), joules of an "
+            "inference and of a token stand here."
         )
-    return f"Energy: unreadable. `{powercap}` shows no counter (`energy_uj`) that this user may read."
+    sizes = sorted({size for bench in read.values() for size in bench.joules})
+    rows = [
+        [model, significant(bench.joules_per_inference), *(significant(bench.joules.get(size)) for size in sizes)]
+        for model, bench in read.items()
+    ]
+    header = ["model", "J/inference", *(f"J/token, {size} at once" for size in sizes)]
+    note = "Energy by the counters that `benchmark` could read while it timed a model; other processes count too."
+    return "\n\n".join([table(header, rows), note])
 
 
 def cost(training: Mapping[str, Training], benches: Mapping[str, Bench], summaries: Mapping[str, Row]) -> str:
@@ -86,6 +90,6 @@ def cost(training: Mapping[str, Training], benches: Mapping[str, Bench], summari
             "weight: the vocabulary is projected here at trained positions only, so that the true work, and the true "
             "share, is smaller. Attention over earlier tokens, the optimizer and the reference's passes are left out. "
             "The peak is a matrix product of the machine that timed the model. Tokens are those of the first seed.",
-            energy_note(),
+            energy(benches),
         ]
     )

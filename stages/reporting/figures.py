@@ -24,7 +24,8 @@ FIGURES = {
     "cost_quality.png": Figure(
         "Quality against training cost",
         "Two scatter plots over the seconds that led to each model: exact match, and behaviour rate times knowledge "
-        "retention. A line joins the models that no other beats in both cost and quality.",
+        "retention, with whiskers for the interval of exact match. A line joins the models that no other beats in both "
+        "cost and quality; the base, which costs nothing here, stands in the titles.",
         "metrics/methods.json: <model>.{exact_match, behaviour_rate, knowledge_retention}; "
         "metrics/timing/<model>.json: seeds[].train_seconds; metrics/timing/reference.json: passes[].seconds",
     ),
@@ -53,7 +54,8 @@ FIGURES = {
     ),
     "learning_curves.png": Figure(
         "Learning curves of the first seed",
-        "The training loss of each model over its steps, one panel a model.",
+        "The training loss of each model over its steps, one panel a model: thin by step, thick its running mean over "
+        "a tenth of the steps.",
         "metrics/train/<model>/loss.tsv: loss",
     ),
     "margins.png": Figure(
@@ -78,8 +80,8 @@ FIGURES = {
     ),
     "robustness.png": Figure(
         "Robustness over learning rate and beta",
-        "For each method two heat maps over learning rate and beta, the mean over seeds: behaviour rate and knowledge "
-        "retention.",
+        "For each method two heat maps over learning rate and beta: behaviour rate and knowledge retention. A frame "
+        "marks the setting that was used.",
         "metrics/sweep.json: points[].{behaviour_rate, knowledge_retention}",
     ),
 }

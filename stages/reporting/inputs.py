@@ -141,13 +141,18 @@ def read_reference_passes() -> list[ReferencePass]:
 
 @dataclass(frozen=True)
 class Bench:
-    """One model's speed on one machine; ``decoding`` maps a batch size to tokens per second."""
+    """One model's speed on one machine; ``decoding`` is in tokens per second and ``joules`` per token, by batch size.
+
+    Energy is None where the machine shows no counter.
+    """
 
     p50_ms: float
     p95_ms: float
     mean_ms: float
     inferences_per_second: float
     decoding: dict[int, float]
+    joules: dict[int, float | None]
+    joules_per_inference: float | None
     load_seconds: float
     peak_memory_mib: float
     parameters: int
@@ -171,6 +176,8 @@ def read_bench(model: str) -> Bench:
             int(size): float(need(speed, path, "tokens_per_second"))
             for size, speed in need(row, path, "generation").items()
         },
+        joules={int(size): speed.get("joules_per_token") for size, speed in need(row, path, "generation").items()},
+        joules_per_inference=row.get("joules_per_inference"),
         load_seconds=float(need(row, path, "load_seconds")),
         peak_memory_mib=float(need(row, path, "peak_memory_mib")),
         parameters=int(need(row, path, "parameters")),

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from stages.files import Row
 from stages.params import Params
 from stages.reporting.inputs import Bench, Training, controls, preference_methods
-from stages.reporting.scores import REFERENCE, Scores, better_than, difference
-from stages.reporting.tables import duration, percent_interval, points, significant, table, words
+from stages.reporting.scores import REFERENCE, Scores, difference
+from stages.reporting.tables import bullets, duration, percent_interval, points, significant, table, words
+from stages.reporting.uses import JOINT, at_one_rate, uses
 from stages.statistics import Difference
 
 FIXED_SHARE = 0.5  # share of sft's flawed answers that must be gone
 KNOWLEDGE_MARGIN = 0.05  # share of sft's facts that a method may lose and still count as keeping them
-JOINT = "exact_match"  # right and clean at once, so it judges behaviour and knowledge together
 
 FIXES, IMPROVES, NO_CHANGE, WORSE = "fixes", "improves", "no clear change", "makes it worse"
 NO_REFERENCE = "no reference"
@@ -34,12 +34,17 @@ most the fastest one's 95th percentile is as fast.
 6. *Use X* for a kind of data: among the models that train on it, one is *better* than another where exact match \
 separates the two (p-values of all pairs, adjusted together by Holm's method). Of those than which none is better, the \
 one that trains in the fewest seconds is named, with the others as ties; a model that uses feedback must also be \
-separated from `{REFERENCE}`, or the data cannot tell, and it is compared with the control that had no feedback.
+separated from `{REFERENCE}`, or the data cannot tell, and it is compared with the control that had no feedback. Where \
+a control that imitates the preferred answers alone is among the ties, no preference loss is recommended, since none \
+is shown to be worth more than plain SFT.
 7. *A tight budget* is rule 6 over all trained models, a model's seconds counting together with those of the adapter \
 that it starts on (the reference pass that DPO, IPO and KTO share is left out; it stands under Training).
+8. *Learning rates*: where models that were compared have different ones, these are named, and where the sweep tried \
+all of them at one, the best of its points by exact match over beta are compared at the rate that most of them use: \
+what a higher rate brings is not the loss's.
 
 Intervals are paired bootstraps over prompts and seeds; those of rules 1 to 4 are not adjusted for the number of \
-comparisons, rules 6 and 7 are."""
+comparisons, rules 6 and 7 are; rule 8 has one seed and no interval."""
 
 
 @dataclass(frozen=True)
@@ -76,98 +81,6 @@ def judgements(params: Params, scores: Mapping[str, Scores], methods: Mapping[st
     """Everything trained after the reference; the base and the reference itself are not judged."""
     judged = [model for model in params.models[1:] if model != REFERENCE]
     return {model: judge(model, scores, methods[model], params) for model in judged}
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Rule 6: the cheapest of the models than which none is better, and the others of these."""
-
-    model: str
-    ties: list[str]
-    beaten: list[str]
-
-
-def choose(
-    names: Sequence[str], scores: Mapping[str, Scores], seconds: Mapping[str, float], params: Params
-) -> Choice | None:
-    """None without a model, or without a prompt that can be right or wrong."""
-    if not names or not scores[names[0]].prompts[JOINT]:
-        return None
-    better = better_than(scores, names, JOINT, params.evaluate)
-    unbeaten = sorted((name for name in names if not better[name]), key=lambda name: seconds[name])
-    return Choice(unbeaten[0], unbeaten[1:], [name for name in names if better[name]])
-
-
-def learnt(names: Sequence[str], scores: Mapping[str, Scores], params: Params) -> list[str]:
-    """Those of the names that are separated from, and better than, what they start from."""
-    if REFERENCE not in scores:
-        return []
-    worse = better_than(scores, [REFERENCE, *names], JOINT, params.evaluate)[REFERENCE]
-    return [name for name in names if name in worse]
-
-
-def beside_controls(model: str, instructed: Sequence[str], scores: Mapping[str, Scores], params: Params) -> str:
-    """Whether feedback is worth more than further SFT on the rows that were there already."""
-    plain = [name for name in controls(params) if name in instructed]
-    better = better_than(scores, [model, *plain], JOINT, params.evaluate)
-    ahead = [name for name in plain if model in better[name]]
-    tied = [name for name in plain if name not in ahead and name not in better[model]]
-    parts = [f"ahead of {words(ahead)}"] if ahead else []
-    parts += [f"not separated from the control {words(tied)}"] if tied else []
-    return f", {' and '.join(parts)}" if parts else ""
-
-
-def total_seconds(params: Params, training: Mapping[str, Training]) -> dict[str, float]:
-    """Seconds in optimizer steps of a model and of the adapters that it starts on, mean over seeds."""
-    found: dict[str, float] = {}
-    for model, one in training.items():
-        found[model], start = one.mean_seconds, params.train[model].init.removeprefix("models/")
-        while start in training:
-            found[model] += training[start].mean_seconds
-            start = params.train[start].init.removeprefix("models/")
-    return found
-
-
-def uses(
-    params: Params, scores: Mapping[str, Scores], methods: Mapping[str, Row], training: Mapping[str, Training]
-) -> list[str]:
-    """The answer in three sentences: instructions, preferences in pairs or as single labels, a tight budget."""
-    seconds = total_seconds(params, training)
-    by_data: dict[str, list[str]] = {"sft": [], "pairs": [], "unpaired": []}
-    for model in training:
-        by_data[params.train[model].data].append(model)
-
-    def exact(model: str) -> str:
-        row = methods[model]
-        return percent_interval(row[JOINT], row[f"{JOINT}_low"], row[f"{JOINT}_high"])
-
-    def use(choice: Choice | None, purpose: str) -> str:
-        if choice is None:
-            return f"for {purpose} nothing was trained or scored"
-        ties = f", tied with {words(choice.ties)}" if choice.ties else ""
-        return f"for {purpose} use `{choice.model}` (exact match {exact(choice.model)}{ties})"
-
-    def feedback(names: Sequence[str], purpose: str) -> str:
-        found = learnt(names, scores, params)
-        if names and not found:
-            are = "are" if len(names) > 1 else "is"
-            return f"for {purpose} the data cannot tell: {words(names)} {are} not separated from `{REFERENCE}`"
-        choice = choose(found, scores, seconds, params)
-        beside = "" if choice is None else beside_controls(choice.model, by_data["sft"], scores, params)
-        return use(choice, purpose) + beside
-
-    instructions = use(choose(by_data["sft"], scores, seconds, params), "instruction following")
-    against_base = f", where the base has {exact('base')}" if methods["base"][JOINT] is not None else ""
-    frugal = choose(list(training), scores, seconds, params)
-    budget = use(frugal, "a tight budget")
-    if frugal is not None:
-        rest = f"; it is ahead of {words(frugal.beaten)}" if frugal.beaten else ""
-        budget += f", {duration(seconds[frugal.model])} of training a seed with its start{rest}"
-    return [
-        f"{instructions}{against_base}.",
-        f"{feedback(by_data['pairs'], 'preferences in pairs')}; {feedback(by_data['unpaired'], 'binary feedback')}.",
-        f"{budget}.",
-    ]
 
 
 def behaviour_sentence(found: Mapping[str, Judgement]) -> str:
@@ -208,9 +121,9 @@ def preference_sentence(best: str, ties: Sequence[str], methods: Mapping[str, Ro
     value = percent_interval(row[JOINT], row[f"{JOINT}_low"], row[f"{JOINT}_high"])
     if not ties:
         rest = ", clearly ahead of the other preference methods" if count > 1 else ""
-        return f"Of the preference methods `{best}` has the highest exact match, {value}{rest}."
+        return f"`{best}` has the highest exact match, {value}{rest}."
     scope = ": a tie of all preference methods" if len(ties) == count - 1 else ""
-    return f"Of the preference methods `{best}` has the highest exact match, {value}, tied with {words(ties)}{scope}."
+    return f"`{best}` has the highest exact match, {value}, tied with {words(ties)}{scope}."
 
 
 def control_sentence(best: str, scores: Mapping[str, Scores], params: Params) -> str:
@@ -223,7 +136,7 @@ def control_sentence(best: str, scores: Mapping[str, Scores], params: Params) ->
             parts.append(f"{outcome} `{control}` ({shown} points)")
     if not parts:
         return "No control was trained, so nothing says whether preferences are worth more than further SFT."
-    return f"Against the controls, `{best}` {' and '.join(parts)}."
+    return f"`{best}` {' and '.join(parts)}."
 
 
 def cost_sentence(params: Params, training: Mapping[str, Training], benches: Mapping[str, Bench]) -> str:
@@ -246,7 +159,8 @@ def cost_sentence(params: Params, training: Mapping[str, Training], benches: Map
             if slow
             else "in use all trained models are equally fast"
         )
-    return f"In cost, {'; '.join(parts)}." if parts else "Nothing was trained, so there is no cost to compare."
+    shown = "; ".join(parts)
+    return f"{shown[0].upper()}{shown[1:]}." if parts else "Nothing was trained, so there is no cost to compare."
 
 
 def opening(
@@ -255,18 +169,22 @@ def opening(
     methods: Mapping[str, Row],
     training: Mapping[str, Training],
     benches: Mapping[str, Bench],
+    sweep: Row,
 ) -> str:
     """The answer in three sentences, the evidence behind them and the rules that made them."""
     found = judgements(params, scores, methods)
-    answer = [sentence[0].upper() + sentence[1:] for sentence in uses(params, scores, methods, training)]
-    sentences = [f"{behaviour_sentence(found)}; {shortfall_sentence(found)}."] if found else []
+    evidence = {}
+    if found:
+        evidence["Behaviour and knowledge"] = f"{behaviour_sentence(found)}; {shortfall_sentence(found)}."
     if (best := best_preference(params, scores)) is not None:
         name, ties = best
-        sentences.append(preference_sentence(name, ties, methods, len(preference_methods(params))))
-        sentences.append(control_sentence(name, scores, params))
-    sentences.append(cost_sentence(params, training, benches))
+        evidence["Preference methods"] = preference_sentence(name, ties, methods, len(preference_methods(params)))
+        evidence["Controls"] = control_sentence(name, scores, params)
+    if rates := at_one_rate(params, sweep):
+        evidence["Learning rates"] = rates
+    evidence["Cost"] = cost_sentence(params, training, benches)
     if params.profile == "smoke":
-        sentences.append("The profile `smoke` proves mechanics: none of its figures says anything about quality.")
+        evidence["Profile"] = "`smoke` proves mechanics: none of its figures says anything about quality."
     rows = []
     for model, one in found.items():
         row, name = methods[model], "knowledge_retention"
@@ -274,6 +192,12 @@ def opening(
         kept = percent_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
         rows.append([model, gain, one.behaviour, kept, one.knowledge])
     header = ["model", f"behaviour minus {REFERENCE}, points", "rule 1", "knowledge retention", "rule 2"]
-    return "\n\n".join(
-        [" ".join(answer), " ".join(sentences), table(header, rows), "The rules behind these sentences:", RULES]
-    )
+    parts = [
+        bullets(uses(params, scores, methods, training)),
+        "The evidence behind this answer:",
+        bullets([f"*{title}.* {sentence}" for title, sentence in evidence.items()]),
+        table(header, rows, words=("rule 1", "rule 2")),
+        "### The rules behind these sentences",
+        RULES,
+    ]
+    return "\n\n".join(parts)

@@ -56,6 +56,15 @@ def accuracy_by_position(models: Iterable[str]) -> dict[str, dict[int, float]]:
     return found
 
 
+def running_mean(points: Sequence[tuple[int, float]]) -> Curve:
+    """Over a tenth of the points, the last of which is the step it stands at; the first ones have fewer before them."""
+    window = max(1, len(points) // 10)
+    return [
+        (step, fmean(value for _, value in points[max(0, place + 1 - window) : place + 1]))
+        for place, (step, _) in enumerate(points)
+    ]
+
+
 def seconds_to(
     model: str, params: Params, training: Mapping[str, Training], passes: Sequence[ReferencePass]
 ) -> float | None:
@@ -96,6 +105,14 @@ def read_sweep(profile: str) -> Row:
 
 
 Cell = tuple[float, float | None]  # learning rate and beta, which SFT has not
+
+
+def used(params: Params) -> dict[str, Cell]:
+    """{method: the learning rate and beta that params.yaml gives it}."""
+    return {
+        model: (budget.learning_rate, getattr(params.train[model], "beta", None))
+        for model, budget in params.active.train.items()
+    }
 
 
 def sweep_grid(sweep: Row) -> dict[str, dict[Cell, dict[str, float]]]:

@@ -1,10 +1,11 @@
-"""The report's plots of quality, cost and training; labels in English, since Arabic would need shaping here."""
+"""The report's plots of quality, cost and training; names in Arabic are shaped and set right-to-left by matplotlib."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from matplotlib import pyplot as plt
 
@@ -20,7 +21,9 @@ from stages.reporting.plot_data import (
     Cell,
     Curve,
     frontier,
+    running_mean,
     seconds_to,
+    used,
 )
 from stages.reporting.tables import significant
 
@@ -146,6 +149,12 @@ def quality(path: Path, methods: Mapping[str, Row], palette: Mapping[str, str], 
         save(figure, path)
 
 
+def smoothed(axes: Any, points: Sequence[tuple[int, float]], colour: str, **style: Any) -> None:
+    """The values of single steps, thin, under their running mean: one batch says little."""
+    axes.plot(*zip(*points, strict=True), color=colour, linewidth=0.7, alpha=0.35)
+    axes.plot(*zip(*running_mean(points), strict=True), color=colour, linewidth=1.8, **style)
+
+
 def learning_curves(
     path: Path, curves: Mapping[str, Sequence[tuple[int, float]]], losses: Mapping[str, str], palette: Mapping[str, str]
 ) -> None:
@@ -153,7 +162,7 @@ def learning_curves(
     with plt.rc_context(STYLE):
         figure, flat = panels(len(curves), 4, 2.8, 2.4)
         for axes, (name, points) in zip(flat, curves.items(), strict=True):
-            axes.plot(*zip(*points, strict=True), color=palette[name], linewidth=1.6)
+            smoothed(axes, points, palette[name])
             axes.set_ylim(bottom=min(0.0, min(loss for _, loss in points)))
             axes.set_title(f"{name} ({losses[name].upper()} loss)", loc="left")
             axes.set_xlabel("step")
@@ -162,7 +171,10 @@ def learning_curves(
 
 
 def cost_quality(path: Path, found: Material, palette: Mapping[str, str], signs: Mapping[str, str]) -> None:
-    """Seconds that led to a model against two measures of quality; the frontier is what nothing else beats."""
+    """Seconds that led to a model against two measures of quality; the frontier is what nothing else beats.
+
+    The base costs nothing here and would squeeze all others into a corner: its value stands in the title.
+    """
     measures = {
         "Exact match": {name: row["exact_match"] for name, row in found.methods.items()},
         "Behaviour rate x knowledge retention": {
@@ -173,28 +185,30 @@ def cost_quality(path: Path, found: Material, palette: Mapping[str, str], signs:
     measures = {
         title: values for title, values in measures.items() if any(value is not None for value in values.values())
     }
-    seconds = {name: seconds_to(name, found.params, found.training, found.references) for name in found.methods}
+    seconds = {name: seconds_to(name, found.params, found.training, found.references) for name in found.training}
     with plt.rc_context(STYLE):
-        figure, flat = panels(len(measures), 2, 5.2, 4.0)
+        figure, flat = panels(len(measures), 2, 4.6, 4.2)
         for axes, (title, values) in zip(flat, measures.items(), strict=True):
             points = {
                 name: (cost, 100 * value)
-                for name, value in values.items()
-                if value is not None and (cost := seconds[name]) is not None
+                for name, cost in seconds.items()
+                if cost is not None and (value := values[name]) is not None
             }
             best = frontier(points)
             axes.step(*zip(*(points[name] for name in best), strict=True), where="post", color="#555555", zorder=1)
             for name, (cost, value) in points.items():
-                label = f"{name} (frontier)" if name in best else name
-                size = 110 if name in best else 55
+                row = found.methods[name]
+                low, high = row["exact_match_low"], row["exact_match_high"]
+                if title == "Exact match" and low is not None and high is not None:
+                    axes.plot([cost, cost], [100 * low, 100 * high], color=palette[name], linewidth=1.2, alpha=0.7)
                 style = {"color": palette[name], "marker": signs[name], "edgecolors": "black"}
-                axes.scatter(cost, value, s=size, label=label, zorder=2, **style)
-            axes.set_title(title, loc="left")
+                axes.scatter(cost, value, s=110 if name in best else 55, label=name, zorder=2, **style)
+            base = values["base"]
+            axes.set_title(title + ("" if base is None else f"\n(base: 0 s, {100 * base:.1f} %)"), loc="left")
             axes.set_xlabel("seconds in optimizer steps, start and reference included")
             axes.set_ylabel("%")
-            axes.set_ylim(bottom=0)
             axes.grid(alpha=0.3)
-            axes.legend(fontsize=8, loc="best", framealpha=0.9)
+        figure.legend(*flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
         save(figure, path)
 
 
@@ -207,12 +221,12 @@ def margins(
         for name, of in curves.items():
             every = max(1, len(of[MARGIN]) // 6)
             line = {"color": palette[name], "marker": signs[name], "markevery": every, "markersize": 4}
-            together.plot(*zip(*of[MARGIN], strict=True), label=name, **line)
-        together.set_title("Reward margin, nats", loc="left")
+            together.plot(*zip(*running_mean(of[MARGIN]), strict=True), label=name, **line)
+        together.set_title("Reward margin, nats (running mean)", loc="left")
         together.legend(fontsize=8)
         for axes, (name, of) in zip(flat, curves.items(), strict=True):
-            axes.plot(*zip(*of[CHOSEN], strict=True), color=palette[name], label="chosen")
-            axes.plot(*zip(*of[REJECTED], strict=True), color=palette[name], linestyle="--", label="rejected")
+            smoothed(axes, of[CHOSEN], palette[name], label="chosen")
+            smoothed(axes, of[REJECTED], palette[name], label="rejected", linestyle="--")
             axes.set_title(f"{name}: moved, nats per token", loc="left")
             axes.legend(fontsize=8)
         moved = [value for of in curves.values() for name in (CHOSEN, REJECTED) for _, value in of[name]]
@@ -274,5 +288,5 @@ def drawings(found: Material) -> dict[str, Draw]:
     if found.positions:
         drawn["positions.png"] = lambda path: positions(path, found.positions, palette, signs)
     if found.sweep:
-        drawn["robustness.png"] = lambda path: robustness(path, found.sweep)
+        drawn["robustness.png"] = lambda path: robustness(path, found.sweep, used(found.params))
     return drawn

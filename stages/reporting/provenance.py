@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 
+from stages import paths
 from stages.errors import PipelineError
 from stages.reporting.quality import FURTHER
 from stages.reporting.tables import table
@@ -31,6 +32,10 @@ COLUMNS: tuple[tuple[str, str, str, str], ...] = (
     ("", r"behaviour minus .*", ROWS, "clean, minus sft's on the same prompts"),
     ("", r"rule \d", "the columns beside it", "by the rules below the table"),
     ("", r"knowledge retention", METHODS, f"<model>.knowledge_retention{INTERVAL}"),
+    ("What was compared", r"rows there", TRAIN, "rows_available"),
+    ("What was compared", r"learning rate", "params.yaml", "profiles.<profile>.train.<model>.learning_rate"),
+    ("What was compared", r"beta", "params.yaml", "train.<model>.beta"),
+    ("What was compared", r"steps x rows", "params.yaml", "profiles.<profile>.train.<model>.steps, .rows_per_step"),
     ("Quality", r"behaviour rate", METHODS, f"<model>.behaviour_rate{INTERVAL}"),
     ("Quality", r"knowledge retention", METHODS, f"<model>.knowledge_retention{INTERVAL}"),
     ("Quality", r"containment", METHODS, f"<model>.containment{INTERVAL}"),
@@ -40,6 +45,7 @@ COLUMNS: tuple[tuple[str, str, str, str], ...] = (
     ("Quality", r"preference \(sum\)", METHODS, f"<model>.preference_accuracy_sum{INTERVAL}"),
     ("Quality", r"preference \(token\)", METHODS, f"<model>.preference_accuracy_token{INTERVAL}"),
     ("Differences", r"minus .*", "metrics/differences.json", "<metric>.<model>.<other>.mean, .low, .high"),
+    ("Differences", r"against .*", "metrics/differences.json", "<metric>.<model>.<other>.win, .tie, .loss"),
     *(
         (title, re.escape(heading), METHODS, f"<model>.{metric}{INTERVAL}")
         for title, columns in FURTHER.items()
@@ -52,6 +58,15 @@ COLUMNS: tuple[tuple[str, str, str, str], ...] = (
         SWEPT,
         "methods.<model>.best",
     ),
+    (
+        "Robustness over learning rate and beta",
+        r"learning rate .*",
+        SWEPT,
+        "points[].behaviour_rate, .knowledge_retention, .exact_match",
+    ),
+    ("Overlap with the references", r"(chrF\+\+|BLEU), .*", SUMMARY, "corpus.chrf, .bleu: <level>.mean"),
+    ("Overlap with the references", r"ROUGE-L, .*", SUMMARY, "metrics.rouge_l.mean, .rouge_l_raw.mean"),
+    ("Your own test files", r".*", SUMMARY, "own.<set>.metrics.<column>"),
     ("Seed by seed", r"containment|behaviour_rate|exact_match", SUMMARY, "metrics.<column>.per_seed, or mean"),
     ("Training", r"loss of", "params.yaml", "train.<model>.method"),
     ("Training", r"training time, s", TIMING, "seeds[].train_seconds"),
@@ -88,6 +103,8 @@ COLUMNS: tuple[tuple[str, str, str, str], ...] = (
     ("Cost", r"GFLOP/s", f"{TRAIN}, {TIMING}, {BENCH}", "with LoRA x seeds[].tokens_per_second / tokens_seen"),
     ("Cost", r"measured peak, GFLOP/s", BENCH, "matmul_gflops"),
     ("Cost", r"share of peak", f"{TRAIN}, {TIMING}, {BENCH}", "GFLOP/s / matmul_gflops"),
+    ("Cost", r"J/inference", BENCH, "joules_per_inference"),
+    ("Cost", r"J/token, \d+ at once", BENCH, "generation.<batch size>.joules_per_token"),
     ("Data", r"train|validation|test", DATA, "prepared.<kind>.<split>, axes.<split>.<axis>"),
     ("Data", r"rows", DATA, "flaws, by_topic, raw.<file>.rows"),
     ("By task", r".* \(n=\d+\)", f"{SUMMARY}, {ROWS}", "by_task.<task>.exact, .contains; rows: contains by wording"),
@@ -133,8 +150,25 @@ def shown(pattern: str) -> str:
 
 def hashes_table(files: Sequence[Path]) -> str:
     """Raises PipelineError naming a file that is not there."""
-    rows = [[f"`{file.as_posix()}`", f"`{md5(file)}`"] for file in files]
-    return table(["read", "md5, as in dvc.lock"], rows, left=2)
+    rows = [[f"`{file.as_posix()}`", written_by(file), f"`{md5(file)}`"] for file in files]
+    return table(["read", "written by stage", "md5, as in dvc.lock"], rows, left=3)
+
+
+STAGES = {"eval": "evaluate", "train": "train", "timing": "train", "bench": "benchmark"}  # by folder under metrics/
+
+
+def written_by(file: Path) -> str:
+    """The stage of dvc.yaml, one for each model in most folders."""
+    if file.parent.name in STAGES:
+        return "`reference`" if file == paths.timing("reference") else f"`{STAGES[file.parent.name]}@{file.stem}`"
+    if file == paths.SWEEP:
+        return "none: `python -m stages.sweep`"
+    return "`compare`" if file in (paths.METHODS_JSON, paths.DIFFERENCES) else "`prepare`"
+
+
+def signatures_table(signatures: Mapping[str, str]) -> str:
+    """What has to be equal for two figures to be comparable, metric by metric."""
+    return table(["metric", "signature"], [[f"`{name}`", f"`{text}`"] for name, text in signatures.items()], left=2)
 
 
 def md5(path: Path) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 from stages.files import Row
 from stages.reporting.tables import (
@@ -12,7 +13,7 @@ from stages.reporting.tables import (
     percent,
     percent_interval,
     points,
-    significant,
+    rate,
     table,
 )
 
@@ -101,10 +102,66 @@ def _cell(row: Row, metric: str, kind: str) -> str:
     return percent_interval(value, low, high) if kind == "share" else number_interval(value, low, high, 2)
 
 
+# Overlap with the reference texts: heading, then where in summary.json it stands.
+OVERLAP: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("chrF++, light", ("corpus", "chrf", "light", "mean")),
+    ("chrF++, raw", ("corpus", "chrf", "raw", "mean")),
+    ("BLEU, light", ("corpus", "bleu", "light", "mean")),
+    ("BLEU, raw", ("corpus", "bleu", "raw", "mean")),
+    ("ROUGE-L, light", ("metrics", "rouge_l", "mean")),
+    ("ROUGE-L, raw", ("metrics", "rouge_l_raw", "mean")),
+)
+
+
+def overlap_table(summaries: Mapping[str, Row]) -> str:
+    """chrF++ first and BLEU second, raw and normalised side by side; nothing where no corpus was scored."""
+    if not all(summary.get("corpus") for summary in summaries.values()):
+        return ""
+
+    def shown(summary: Row, keys: tuple[str, ...]) -> str:
+        value = summary
+        for key in keys:
+            value = value[key]
+        return f"{value:.3f}" if keys[0] == "metrics" else f"{value:.2f}"
+
+    rows = [[model, *(shown(summary, keys) for _, keys in OVERLAP)] for model, summary in summaries.items()]
+    return "\n\n".join(
+        [
+            table(["model", *(heading for heading, _ in OVERLAP)], rows),
+            "Of all answers as one corpus for chrF++ and BLEU, the mean over answers for ROUGE-L; means over seeds. "
+            "*Raw* is the text as it stands, *light* that without diacritics, tatweel and the variants of letters that "
+            "readers do not tell apart. The signatures stand at the end of this page.",
+        ]
+    )
+
+
+def own_sets(summaries: Mapping[str, Row]) -> str:
+    """The test files that the user named in params.yaml, one table each: whatever their rows could be scored by."""
+    parts = []
+    for name in next(iter(summaries.values())).get("own", {}):
+        found = {model: summary["own"][name]["metrics"] for model, summary in summaries.items()}
+        metrics = list(dict.fromkeys(metric for row in found.values() for metric in row))
+        rows = [[model, *(_own_cell(metric, row.get(metric)) for metric in metrics)] for model, row in found.items()]
+        count = next(iter(summaries.values()))["own"][name]["n"]
+        parts += [f"### `{name}` ({count:,} rows)", table(["model", *metrics], rows)]
+    return "\n\n".join(parts)
+
+
+SHARE = re.compile(r"exact_match|containment|.*(_rate|accuracy.*|_share|_ratio|_equal_length)")
+
+
+def _own_cell(metric: str, row: Row | None) -> str:
+    if row is None:
+        return NONE
+    value, low, high = row["mean"], row["low"], row["high"]
+    share = SHARE.fullmatch(metric) and metric != "length_ratio"
+    return percent_interval(value, low, high) if share else number_interval(value, low, high, 2)
+
+
 COMPARED = {"behaviour_rate": "Behaviour rate", "containment": "Containment", "exact_match": "Exact match"}
 
 
-def differences_tables(apart: Mapping[str, Row]) -> str:
+def differences_tables(apart: Mapping[str, Row], order: Sequence[str]) -> str:
     """Every model minus base, SFT and the controls; what is not separated says how many prompts would do it."""
     parts = [
         "In points, with intervals over prompts and seeds. **Bold**: separated, its p-value adjusted by Holm's method "
@@ -114,10 +171,32 @@ def differences_tables(apart: Mapping[str, Row]) -> str:
     ]
     for metric, title in COMPARED.items():
         found = apart.get(metric, {})
-        others = list(dict.fromkeys(other for row in found.values() for other in row))
-        rows = [[model, *(_difference(row.get(other)) for other in others)] for model, row in found.items()]
+        others = [name for name in order if any(name in row for row in found.values())]
+        rows = [
+            [model, *(_difference(found[model].get(other)) for other in others)] for model in order if model in found
+        ]
         parts += [f"**{title}**", table(["model", *(f"minus {other}" for other in others)], rows)] if rows else []
     return "\n\n".join(parts)
+
+
+def duels_table(apart: Mapping[str, Row], order: Sequence[str]) -> str:
+    """How often a model's answer wins, ties and loses against another's to the same prompt and seed, where a rule
+    decides; nothing where `compare` has not counted it.
+    """
+    parts = []
+    for metric, title in COMPARED.items():
+        found = apart.get(metric, {})
+        others = [name for name in order if any("win" in row.get(name, ()) for row in found.values())]
+        if others:
+            rows = [[model, *(_duel(found[model].get(other)) for other in others)] for model in order if model in found]
+            parts += [f"**{title}**", table(["model", *(f"against {other}" for other in others)], rows)]
+    if not parts:
+        return ""
+    return "\n\n".join(["Win / tie / loss, in percent of the answers to one prompt, seed against seed.", *parts])
+
+
+def _duel(one: Row | None) -> str:
+    return NONE if one is None else " / ".join(f"{one[name] * 100:.1f}" for name in ("win", "tie", "loss"))
 
 
 def _difference(one: Row | None) -> str:
@@ -131,19 +210,20 @@ def _difference(one: Row | None) -> str:
     return f"{shown} tie ({one['prompts_needed']:,} prompts)"
 
 
-def sweep_table(sweep: Row) -> str:
+def sweep_table(sweep: Row, order: Sequence[str]) -> str:
     """Per method: how much of the grid is workable, and its best point."""
     rows = [
         [
             model,
             f"{row['workable']} of {row['points']}",
             integer(row["diverged"]),
-            significant(row["best"]["learning_rate"]),
-            NONE if row["best"]["beta"] is None else significant(row["best"]["beta"]),
+            rate(row["best"]["learning_rate"]),
+            NONE if row["best"]["beta"] is None else f"{row['best']['beta']:g}",
             percent(row["best"]["exact_match"]),
             percent(row["best"]["behaviour_rate"]),
         ]
-        for model, row in sweep["methods"].items()
+        for model in order
+        if (row := sweep["methods"].get(model))
     ]
     header = [
         "model",
@@ -160,4 +240,42 @@ def sweep_table(sweep: Row) -> str:
         + f"\n\nOn {sweep['prompts']} validation prompts, seed {sweep['seed']}; the test prompts were not looked at. A "
         f"point is workable where at least {fixed} of the flawed answers of sft are mended and at least {kept} of its "
         "contained facts are there. Best: the highest exact match."
+    )
+
+
+def best_at(sweep: Row, learning_rate: float) -> dict[str, Row]:
+    """{method: its point of the highest exact match at one learning rate}; a method that was not tried there is not."""
+    found: dict[str, Row] = {}
+    for point in sweep.get("points", ()):
+        if point["learning_rate"] != learning_rate or point["exact_match"] is None:
+            continue
+        method = point["method"]
+        if method not in found or point["exact_match"] > found[method]["exact_match"]:
+            found[method] = point
+    return found
+
+
+def same_rates(sweep: Row) -> str:
+    """Methods beside each other at every learning rate that all of them tried; SFT from the base is another task."""
+    points = [point for point in sweep.get("points", ()) if point["method"] != "sft"]
+    methods = list(dict.fromkeys(point["method"] for point in points))
+    tried = [{point["learning_rate"] for point in points if point["method"] == method} for method in methods]
+    shared = sorted(set.intersection(*tried)) if len(methods) > 1 else []
+    if not shared:
+        return ""
+    best = {value: best_at(sweep, value) for value in shared}
+    metrics = ("behaviour_rate", "knowledge_retention", "exact_match")
+
+    def cell(point: Row | None) -> str:
+        values = [None if point is None else point[metric] for metric in metrics]
+        return " / ".join(NONE if value is None else f"{value * 100:.1f}" for value in values)
+
+    rows = [[method, *(cell(best[value].get(method)) for value in shared)] for method in methods]
+    return "\n\n".join(
+        [
+            "**At the same learning rate**: behaviour rate / knowledge retention / exact match, in percent, at the "
+            "beta of the highest exact match, on the same prompts and seed as above. Down a column the losses differ "
+            "and the rate does not; along a row it is the other way round.",
+            table(["model", *(f"learning rate {rate(value)}" for value in shared)], rows),
+        ]
     )

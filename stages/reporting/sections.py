@@ -15,6 +15,7 @@ from stages.reporting.scores import Place, Scores, places, shared_places
 from stages.reporting.tables import (
     NONE,
     duration,
+    folded,
     integer,
     percent,
     significant,
@@ -25,7 +26,9 @@ from stages.reporting.tables import (
 LOSS_NOTE = (
     "The losses of different methods are different quantities (a negative log-likelihood for SFT, the logistic loss "
     "of a margin for DPO, a squared distance for IPO, a saturating value for KTO, the sum of two terms for CPO) and "
-    "cannot be ranked across methods. The final loss is the mean over the last tenth of the steps, over all seeds."
+    "cannot be ranked across methods. The first loss is that of one step, whose rows may be easy, the final loss the "
+    "mean over the last tenth of the steps; both are means over seeds, and a loss that rises from one to the other "
+    "need not mean that anything was unlearnt."
 )
 
 
@@ -89,7 +92,9 @@ def inference_table(benches: Mapping[str, Bench]) -> str:
         for model, bench in benches.items()
     ]
     decoding = [f"tokens/s, {size} at once" for size in sizes]
-    return table(["model", "mean, ms", "median, ms", "p95, ms", "inferences/s", *decoding, "device"], rows)
+    return table(
+        ["model", "mean, ms", "median, ms", "p95, ms", "inferences/s", *decoding, "device"], rows, words=("device",)
+    )
 
 
 def resources(params: Params, training: Mapping[str, Training], benches: Mapping[str, Bench]) -> str:
@@ -189,8 +194,8 @@ def data_overview(data: Row) -> str:
             f"Held out of training: {', '.join(f'{integer(count)} {name}' for name, count in sorted(held.items()))}.",
             _counts("flaws planted in SFT rows", need(data, path, "flaws")),
             _counts("axes of the preference pairs", need(data, path, "axes")),
-            _counts("topics", need(data, path, "by_topic")),
-            table(["raw file", "rows"], raw),
+            folded("Rows by topic", _counts("topics", need(data, path, "by_topic"))),
+            folded("Rows by raw file", table(["raw file", "rows"], raw)),
             f"{len(dropped)} raw rows were dropped"
             + (": " + "; ".join(f"{count} as {reason}" for reason, count in sorted(reasons.items())) if reasons else "")
             + f". `{path}` names each with its file and line.",

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 NONE = "–"  # nothing was measured
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A Markdown table; the first ``left`` columns are words, the others numbers."""
-    marks = ["---" if index < left else "---:" for index in range(len(header))]
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, words: Collection[str] = ()) -> str:
+    """A Markdown table; the first ``left`` columns and those named in ``words`` are words, the others numbers."""
+    marks = ["---" if index < left or name in words else "---:" for index, name in enumerate(header)]
     lines = [header, marks, *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def bullets(lines: Sequence[str]) -> str:
+    """A Markdown list."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def folded(title: str, body: str) -> str:
+    """What few readers want, one click away."""
+    return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
 
 
 def percent(value: float | None) -> str:
@@ -50,7 +60,8 @@ def integer(value: int | float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:.0f} s"
+    decimals = 2 if seconds < 10 else 1 if seconds < 100 else 0
+    return f"{seconds:,.{decimals}f} s"
 
 
 def spread(values: Sequence[float]) -> str:
@@ -65,3 +76,8 @@ def words(names: Sequence[str]) -> str:
     """`a`, `b` and `c`."""
     quoted = [f"`{name}`" for name in names]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+def rate(learning_rate: float) -> str:
+    """A learning rate, in every table, sentence and plot alike: decimals down to 0.0001, and 4e-5 below."""
+    return f"{learning_rate:g}".replace("e-0", "e-")

@@ -137,6 +137,8 @@ def as_cell(token: Token, place: int, content: str) -> None:
     """Alignment as a class, since the page's policy allows no style attribute; the first cell names its row."""
     if "right" in str(token.attrs.pop("style", "")):
         token.attrSet("class", "number")
+    elif token.type == "td_open" and place == 0 and len(content) > 18:
+        token.attrSet("class", "name")  # a sentence that would cover a phone's whole width if it stood still
     elif len(content) > 40:
         token.attrSet("class", "long")
     if token.type == "th_open":
@@ -146,8 +148,16 @@ def as_cell(token: Token, place: int, content: str) -> None:
         token.attrSet("scope", "row")
 
 
+UNIT = re.compile(r"(?<=\d) (?=(?:%|s|ms|nats|points|prompts)\b|%)")
+
+
 def isolated(token: Token) -> list[Token]:
-    """A text token with every Arabic run in an element of its own direction, so that brackets and figures stay put."""
+    """A text token with every Arabic run in an element of its own direction, so that brackets and figures stay put.
+
+    A figure and its unit stay on one line.
+    """
+    if token.type == "text":
+        token.content = UNIT.sub("\N{NO-BREAK SPACE}", token.content)
     if token.type != "text" or not ARABIC_RUN.search(token.content):
         return [token]
     pieces, end = [], 0

@@ -28,7 +28,7 @@
   const data = JSON.parse(byId("answers").textContent);
   const form = byId("filters");
   if (!form) return;
-  const PAGE = 10;
+  const PAGE = matchMedia("(max-width: 40rem)").matches ? 4 : 10;
   const PREFIX = "#answers?";
   let shown = PAGE;
 

@@ -1,0 +1,185 @@
+"""The answer in three sentences: rules 6 to 8 of `opening`, which prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mode
+
+from stages.files import Row
+from stages.params import Params
+from stages.reporting.inputs import Training, controls
+from stages.reporting.quality import best_at
+from stages.reporting.scores import REFERENCE, Scores, better_than
+from stages.reporting.tables import duration, percent, percent_interval, rate, words
+
+JOINT = "exact_match"  # right and clean at once, so it judges behaviour and knowledge together
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Rule 6: the cheapest of the models than which none is better, and the others of these."""
+
+    model: str
+    ties: list[str]
+    beaten: list[str]
+
+
+def choose(
+    names: Sequence[str], scores: Mapping[str, Scores], seconds: Mapping[str, float], params: Params
+) -> Choice | None:
+    """None without a model, or without a prompt that can be right or wrong."""
+    if not names or not scores[names[0]].prompts[JOINT]:
+        return None
+    better = better_than(scores, names, JOINT, params.evaluate)
+    unbeaten = sorted((name for name in names if not better[name]), key=lambda name: seconds[name])
+    return Choice(unbeaten[0], unbeaten[1:], [name for name in names if better[name]])
+
+
+def learnt(names: Sequence[str], scores: Mapping[str, Scores], params: Params) -> list[str]:
+    """Those of the names that are separated from, and better than, what they start from."""
+    if REFERENCE not in scores:
+        return []
+    worse = better_than(scores, [REFERENCE, *names], JOINT, params.evaluate)[REFERENCE]
+    return [name for name in names if name in worse]
+
+
+def beside_controls(
+    names: Sequence[str], instructed: Sequence[str], scores: Mapping[str, Scores], params: Params
+) -> str:
+    """Whether feedback is worth more than further SFT on the rows that were there already, for all names alike."""
+    plain = [name for name in controls(params) if name in instructed]
+    better = better_than(scores, [*names, *plain], JOINT, params.evaluate)
+    ahead = [control for control in plain if better[control].issuperset(names)]
+    tied = [control for control in plain if control not in ahead and not any(control in better[name] for name in names)]
+    parts = [f"ahead of {words(ahead)}"] if ahead else []
+    parts += [f"not separated from the control {words(tied)}"] if tied else []
+    return f", {' and '.join(parts)}" if parts else ""
+
+
+def total_seconds(params: Params, training: Mapping[str, Training]) -> dict[str, float]:
+    """Seconds in optimizer steps of a model and of the adapters that it starts on, mean over seeds."""
+    found: dict[str, float] = {}
+    for model, one in training.items():
+        found[model], start = one.mean_seconds, params.train[model].init.removeprefix("models/")
+        while start in training:
+            found[model] += training[start].mean_seconds
+            start = params.train[start].init.removeprefix("models/")
+    return found
+
+
+def rates(params: Params, names: Sequence[str]) -> dict[float, list[str]]:
+    """The models by learning rate."""
+    found: dict[float, list[str]] = {}
+    for name in names:
+        found.setdefault(params.active.train[name].learning_rate, []).append(name)
+    return found
+
+
+def at_rates(params: Params, choice: Choice) -> str:
+    """Rule 8: models that were compared at other learning rates than the one that is named; SFT is no such model."""
+    own = params.active.train[choice.model].learning_rate
+    compared = [name for name in (*choice.ties, *choice.beaten) if params.train[name].init != "models/base"]
+    others = {value: names for value, names in rates(params, compared).items() if value != own}
+    if not others:
+        return ""
+    theirs = " and ".join(f"{rate(value)} of {words(names)}" for value, names in others.items())
+    return f", at a learning rate of {rate(own)} beside {theirs}"
+
+
+def between(values: Sequence[float]) -> str:
+    low, high = percent(min(values)), percent(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def at_one_rate(params: Params, sweep: Row) -> str:
+    """Rule 8: what the sweep found at the rate that most methods use, or nothing where all use it."""
+    later = [model for model in params.models[1:] if model != REFERENCE and model in sweep.get("methods", {})]
+    by_rate = rates(params, later)
+    if len(by_rate) < 2:
+        return ""
+    usual = mode(params.active.train[model].learning_rate for model in later)
+    best = best_at(sweep, usual)
+    apart = [model for value, names in by_rate.items() if value != usual for model in names]
+    others = by_rate[usual]
+    if not all(model in best for model in later):
+        return ""
+    own = "; ".join(f"{words(names)} {rate(value)}" for value, names in by_rate.items())
+    tuned = all(
+        sweep["methods"][model]["best"]["learning_rate"] == params.active.train[model].learning_rate for model in later
+    )
+    each = "Each has the rate that the sweep found best for it" if tuned else "Not all have the best rate of the sweep"
+    return (
+        f"{each} ({own}). At {rate(usual)} for all, clean are "
+        f"{between([best[model]['behaviour_rate'] for model in apart])} of the answers of {words(apart)} and "
+        f"{between([best[model]['behaviour_rate'] for model in others])} of those of {words(others)}, exact "
+        f"{between([best[model][JOINT] for model in apart])} and {between([best[model][JOINT] for model in others])} "
+        f"(validation prompts, one seed): read a difference between {words(apart)} and the others with that in mind."
+    )
+
+
+def uses(
+    params: Params, scores: Mapping[str, Scores], methods: Mapping[str, Row], training: Mapping[str, Training]
+) -> list[str]:
+    """The answer in three sentences: instructions, preferences in pairs or as single labels, a tight budget."""
+    seconds = total_seconds(params, training)
+    by_data: dict[str, list[str]] = {"sft": [], "pairs": [], "unpaired": []}
+    for model in training:
+        by_data[params.train[model].data].append(model)
+
+    def exact(model: str) -> str:
+        row = methods[model]
+        return percent_interval(row[JOINT], row[f"{JOINT}_low"], row[f"{JOINT}_high"])
+
+    def use(choice: Choice | None, purpose: str, only: str = "") -> str:
+        if choice is None:
+            return f"for {purpose} nothing was trained or scored"
+        ties = f", tied with {words(choice.ties)}" if choice.ties else ""
+        return f"for {purpose} use `{choice.model}`{only} (exact match {exact(choice.model)}{ties})"
+
+    def feedback(names: Sequence[str], purpose: str) -> str:
+        found = learnt(names, scores, params)
+        if names and not found:
+            are = "are" if len(names) > 1 else "is"
+            return f"for {purpose} the data cannot tell: {words(names)} {are} not separated from `{REFERENCE}`"
+        choice = choose(names, scores, seconds, params)
+        if choice is None:
+            return use(choice, purpose)
+        unbeaten = [choice.model, *choice.ties]
+        if not (ahead := [name for name in unbeaten if name in found]):
+            return f"for {purpose} the data cannot tell: {words(found)} are ahead of `{REFERENCE}`, and yet beaten"
+        choice = Choice(ahead[0], [name for name in unbeaten if name != ahead[0]], choice.beaten)
+        beside = beside_controls(ahead, by_data["sft"], scores, params)
+        imitators = [name for name in unbeaten if params.train[name].method == "sft"]
+        if not imitators:
+            only = ", the only one that trains on it" if len(names) == 1 else ""
+            return use(choice, purpose, only) + at_rates(params, choice) + beside
+        losses = [name for name in unbeaten if name not in imitators]
+        if not losses:
+            return use(choice, purpose, ", plain SFT on the preferred answers") + at_rates(params, choice) + beside
+        return (
+            f"for {purpose} the data cannot tell a preference loss from plain SFT on the preferred answers: "
+            f"{words(losses)} {'tie' if len(losses) > 1 else 'ties'} with the control {words(imitators)} (exact match "
+            f"{between([methods[name][JOINT] for name in losses])} and {exact(imitators[0])}), "
+            f"{'all' if ahead == unbeaten else words(ahead)} ahead of "
+            f"`{REFERENCE}`{beside.replace(', ahead of ', ' and ')}, and of the ties `{choice.model}` takes the fewest "
+            f"seconds" + at_rates(params, choice)
+        )
+
+    instructions = use(choose(by_data["sft"], scores, seconds, params), "instruction following")
+    against_base = f", where the base has {exact('base')}" if methods["base"][JOINT] is not None else ""
+    frugal = choose(list(training), scores, seconds, params)
+    budget = use(frugal, "a tight budget")
+    if frugal is not None:
+        budget += f", {duration(seconds[frugal.model])} of training a seed with its start"
+        if frugal.ties:
+            dearer = [seconds[name] for name in frugal.ties]
+            budget += f" where the ties take {duration(min(dearer))} to {duration(max(dearer))}"
+        budget += at_rates(params, frugal)
+        budget += f"; it is ahead of {words(frugal.beaten)}" if frugal.beaten else ""
+    answer = [
+        f"{instructions}{against_base}.",
+        f"{feedback(by_data['pairs'], 'preferences in pairs')}; {feedback(by_data['unpaired'], 'binary feedback')}.",
+        f"{budget}.",
+    ]
+    return [sentence[0].upper() + sentence[1:] for sentence in answer]
