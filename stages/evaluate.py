@@ -20,7 +20,7 @@ from stages.errors import PipelineError, run_stage
 from stages.files import Row, replaced_folder, write_json, write_jsonl
 from stages.models import configure_torch, load_model, load_tokenizer
 from stages.params import EvaluateBudget, Limits, load_params
-from stages.scoring.answers import answer, generation_rows, log_ratios, own_answers
+from stages.scoring.answers import answer, generation_rows, log_ratios, own_answers, references
 from stages.scoring.harness import harness_rows
 from stages.scoring.held_out import HeldOut, read_held_out
 from stages.scoring.multiple_choice import question_rows
@@ -34,9 +34,10 @@ def score(subject: Subject, held_out: HeldOut, budget: EvaluateBudget, limits: L
     """One row per held-out row, whatever the batches and the order of the rows."""
     with merged_adapter(subject.model):
         answers = answer(subject, held_out.generation, budget)
-        generated = generation_rows(subject, held_out.generation, answers, limits)
+        expected = references(subject, held_out.generation)
         given = own_answers(subject, held_out.generation, answers)
-        nats = subject.completions(given, "own answers")
+        nats = subject.completions([*expected, *given], "references and own answers")  # which share their prompts
+        generated = generation_rows(held_out.generation, answers, nats[: len(expected)], limits)
         rows = [
             *question_rows(subject, held_out.mcq, "mcq"),
             *question_rows(subject, held_out.culture, "culture"),
@@ -46,7 +47,7 @@ def score(subject: Subject, held_out: HeldOut, budget: EvaluateBudget, limits: L
             *prose_rows(subject, held_out.text),
             *score_own(subject, held_out.own, budget, limits),
         ]
-    distance = log_ratios(subject, given, nats)
+    distance = log_ratios(subject, given, nats[len(expected) :])
     for row, ratio in zip(generated, distance, strict=True):
         row["log_ratio_to_base_nats_per_token"] = ratio
     return generated + rows
@@ -57,8 +58,9 @@ def score_own(subject: Subject, own: dict[str, list[Row]], budget: EvaluateBudge
     if not any(own.values()):
         return []
     answers = answer(subject, own["generation"], budget)
+    nats = subject.completions(references(subject, own["generation"]), "own references")
     return [
-        *generation_rows(subject, own["generation"], answers, limits, "own_generation"),
+        *generation_rows(own["generation"], answers, nats, limits, "own_generation"),
         *question_rows(subject, own["mcq"], "own_mcq"),
         *pair_rows(subject, own["pair"], "own_pair"),
         *harness_rows(subject, own["harness"], "own_harness"),
