@@ -28,26 +28,24 @@ from stages.files import read_jsonl, write_jsonl
 
 QUESTIONS = ("culture", "dialect")
 LEVELS = {"easy": "Primary", "medium": "Middle", "hard": "High"}
-COUNTRIES = {"saudi": "KSA", "uae": "UAE", "egyptian": "Egypt"}
 
 
 def records(count: int) -> list[dict[str, Any]]:
-    """The first questions of each hand-written file, as ArabicMMLU writes its own."""
-    files = [read_jsonl(paths.RAW_EVALUATION / f"{name}.jsonl") for name in QUESTIONS]
-    share = count / sum(map(len, files))
-    rows = [row for file in files for row in file[: round(len(file) * share)]]
+    """Questions of each hand-written file, evenly taken, as ArabicMMLU writes its own: by subject and level."""
+    rows = [row for name in QUESTIONS for row in read_jsonl(paths.RAW_EVALUATION / f"{name}.jsonl")]
+    taken = [rows[place * len(rows) // count] for place in range(min(count, len(rows)))]
     return [
         {
             "ID": number,
-            "Country": COUNTRIES.get(row.get("region") or row.get("dialect")),
-            "Subject": row["subject"].replace("_", " ").title(),
+            "Country": None,
+            "Subject": row["topic"].title(),
             "Level": LEVELS[row["level"]],
             "Question": row["question"],
             "Context": None,
             "Answer Key": "ABCDE"[row["answer"]],
         }
         | {f"Option {place + 1}": (row["choices"] + [None] * 5)[place] for place in range(5)}
-        for number, row in enumerate(rows)
+        for number, row in enumerate(taken)
     ]
 
 
