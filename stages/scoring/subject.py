@@ -9,8 +9,12 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from stages.scoring import unwrapped
 from stages.scoring.shared import completion_logprobs, next_token_logprobs
 from stages.tokens import Encoded, Messages
+
+FILLS_GPU, LEAST = 8192, 256  # tokens
+CACHE_BYTES = 2**20  # usual for the second level of one core
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,11 @@ class Subject:
 
     @property
     def batch_tokens(self) -> int:
-        """Rows times longest row of a batch: what fills a GPU; on a CPU, what stays in its cache (a sixth faster)."""
-        return 8192 if self.model.device.type == "cuda" else 2048
+        """Rows times longest row of a batch: what fills a GPU; on a CPU, what a layer reads of it in a core's cache."""
+        if self.model.device.type == "cuda":
+            return FILLS_GPU
+        width = int(unwrapped(self.model).config.get_text_config().hidden_size) * self.model.dtype.itemsize
+        return min(FILLS_GPU, max(LEAST, CACHE_BYTES // width))
 
     def completions(self, examples: Sequence[Encoded], what: str) -> list[float]:
         """Nats of each answer to its prompt, stop token included."""
