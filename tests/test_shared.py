@@ -96,6 +96,21 @@ def test_what_is_shared_is_read_once(tiny_qwen: Path, examples: list[Encoded]) -
     assert sum(read) < 0.8 * sum(example.length - 1 for example in examples)
 
 
+def test_the_last_layer_is_computed_where_it_is_read_and_left_as_it_was(
+    tiny_qwen: Path, examples: list[Encoded]
+) -> None:
+    model: Any = AutoModelForCausalLM.from_pretrained(tiny_qwen)
+    read: list[int] = []
+    network = model.model.layers[-1].mlp
+    hook = network.up_proj.register_forward_hook(lambda _, arguments, output: read.append(output[..., 0].numel()))
+    completion_logprobs(model, examples, 150)
+    hook.remove()
+    answers = sum(len(example.completion_ids) for example in examples)
+    assert answers < sum(read) < 1.5 * answers  # and once for each head
+    assert not network._forward_pre_hooks
+    assert not network._forward_hooks
+
+
 def test_every_row_is_in_one_group_that_begins_alike(examples: list[Encoded]) -> None:
     groups = grouped(examples, 200)
     assert sorted(index for group in groups for index in group.rows) == list(range(len(examples)))

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -202,14 +204,16 @@ def _completion_logits(model: PreTrainedModel, batch: list[Encoded], shared: lis
     place = torch.arange(input_ids.shape[1]).unsqueeze(0)
     real = place < torch.tensor([len(ids) for ids in tails]).unsqueeze(1)
     first = [len(example.prompt_ids) - 1 - common for example, common in zip(batch, shared, strict=True)]
-    return logits_at(
-        model,
-        (real & (place >= torch.tensor(first).unsqueeze(1))).to(model.device),
-        cache,
-        input_ids=input_ids,
-        attention_mask=torch.cat([attended, real.long()], dim=1),
-        position_ids=attended.sum(dim=1, keepdim=True) + place,
-    )
+    predicts = (real & (place >= torch.tensor(first).unsqueeze(1))).to(model.device)
+    with last_layer_at(model, predicts):
+        return logits_at(
+            model,
+            predicts,
+            cache,
+            input_ids=input_ids,
+            attention_mask=torch.cat([attended, real.long()], dim=1),
+            position_ids=attended.sum(dim=1, keepdim=True) + place,
+        )
 
 
 def _read_heads(model: PreTrainedModel, cache: DynamicCache, heads: list[tuple[int, ...]]) -> torch.Tensor:
@@ -218,12 +222,43 @@ def _read_heads(model: PreTrainedModel, cache: DynamicCache, heads: list[tuple[i
     attended = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in heads])
     last = torch.zeros_like(attended, dtype=torch.bool)
     last[:, -1] = True
-    logits_at(
-        model,
-        last.to(model.device),
-        cache,
-        input_ids=torch.tensor([[0] * (longest - len(ids)) + list(ids) for ids in heads]),
-        attention_mask=attended,
-        position_ids=(attended.cumsum(dim=1) - 1).clamp(min=0),
-    )
+    with last_layer_at(model, last.to(model.device)):
+        logits_at(
+            model,
+            last.to(model.device),
+            cache,
+            input_ids=torch.tensor([[0] * (longest - len(ids)) + list(ids) for ids in heads]),
+            attention_mask=attended,
+            position_ids=(attended.cumsum(dim=1) - 1).clamp(min=0),
+        )
     return attended
+
+
+@contextmanager
+def last_layer_at(model: PreTrainedModel, predicts: torch.Tensor) -> Iterator[None]:
+    """The last layer's feed-forward network at the positions that ``predicts`` marks only, where it is named ``mlp``.
+
+    Nothing reads what it would give at the others: a sixth of the work of four layers, a thirtieth of that of 24.
+    """
+    layers: Any = getattr(unwrapped(model).get_decoder(), "layers", None)
+    network = getattr(layers[-1], "mlp", None) if layers is not None else None
+    if network is None:
+        yield
+        return
+
+    def gather(_: torch.nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (arguments[0][predicts].unsqueeze(0), *arguments[1:])
+
+    def scatter(_: torch.nn.Module, __: tuple[Any, ...], output: Any) -> Any:
+        if not isinstance(output, torch.Tensor):  # of experts some also return what they routed
+            return (scatter(_, __, output[0]), *output[1:])
+        whole = output.new_zeros(*predicts.shape, output.shape[-1])
+        whole[predicts] = output[0]
+        return whole
+
+    hooks = [network.register_forward_pre_hook(gather), network.register_forward_hook(scatter)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
