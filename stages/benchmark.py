@@ -5,7 +5,8 @@ Writes `metrics/bench/<model>.json`, which DVC does not cache: timings belong to
 arithmetic peak above 1 means that the clock was read wrongly, and fails the stage.
 
 An inference is one forward pass of one prompt, all of whose logits are computed. Generation is greedy, the stop token
-forbidden, so that every model decodes the same number of tokens.
+forbidden, so that every model decodes the same number of tokens. Joules are what `energy_counters` say of the same
+passes, idle power and other processes included; null where the machine has none that this user may read.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -23,7 +25,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from stages import paths
 from stages.errors import PipelineError, run_stage
 from stages.files import Row, read_jsonl, write_json
-from stages.host import describe_host, peak_memory_mib
+from stages.host import EnergyCounter, describe_host, energy_counters, metered, peak_memory_mib
 from stages.models import configure_torch, load_model, load_tokenizer
 from stages.params import BenchmarkBudget, load_params
 from stages.scoring import unwrapped
@@ -49,8 +51,11 @@ def _synchronise() -> None:
 
 
 @torch.no_grad()
-def forward_times(model: PreTrainedModel, prompt: list[int], budget: BenchmarkBudget) -> tuple[float, list[float]]:
-    """Seconds of the very first forward pass of one prompt (token ids), and of each repeat after the warm-up."""
+def forward_times(
+    model: PreTrainedModel, prompt: list[int], budget: BenchmarkBudget, counters: list[EnergyCounter]
+) -> tuple[float, list[float], float | None]:
+    """Seconds of the very first forward pass of one prompt (token ids), of each repeat after the warm-up, and joules
+    of one repeat."""
     input_ids = torch.tensor([prompt], device=model.device)
 
     def forward() -> None:
@@ -59,21 +64,35 @@ def forward_times(model: PreTrainedModel, prompt: list[int], budget: BenchmarkBu
     first = seconds(forward)
     for _ in range(budget.warmup):
         forward()
-    return first, [seconds(forward) for _ in range(budget.repeats)]
+    taken, joules = metered(counters, lambda: [seconds(forward) for _ in range(budget.repeats)])
+    return first, taken, per(joules, budget.repeats)
+
+
+def per(joules: float | None, count: int) -> float | None:
+    return None if joules is None else joules / count
 
 
 def generation_speed(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]], budget: BenchmarkBudget
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[list[int]],
+    budget: BenchmarkBudget,
+    counters: list[EnergyCounter],
 ) -> Row:
-    """Tokens per second and seconds by batch size; few prompts are used again to fill a batch."""
+    """Tokens per second, seconds and joules per token by batch size; few prompts are used again to fill a batch."""
     stop_ids = generation_stop_ids(tokenizer)
     result: Row = {}
     for size in budget.batch_sizes:
         batch = [prompts[i % len(prompts)] for i in range(size)]
         new_tokens(model, tokenizer, batch, stop_ids, 1, min_new_tokens=1)  # warm-up
         count = budget.new_tokens
-        taken = seconds(lambda b=batch, n=count: new_tokens(model, tokenizer, b, stop_ids, n, n))  # type: ignore[misc]
-        result[str(size)] = {"seconds": taken, "tokens_per_second": size * count / taken}
+        decode = partial(new_tokens, model, tokenizer, batch, stop_ids, count, count)
+        taken, joules = metered(counters, partial(seconds, decode))
+        result[str(size)] = {
+            "seconds": taken,
+            "tokens_per_second": size * count / taken,
+            "joules_per_token": per(joules, size * count),
+        }
     return result
 
 
@@ -123,8 +142,9 @@ def main() -> None:
     loaded: list[PreTrainedModel] = []
     load_seconds = seconds(lambda: loaded.append(load_model(profile, name, profile.seeds[0])))
     model = loaded[0]
-    first, repeats = forward_times(model, prompts[0], budget)
-    generation = generation_speed(model, tokenizer, prompts, budget)
+    counters = energy_counters()
+    first, repeats, joules = forward_times(model, prompts[0], budget, counters)
+    generation = generation_speed(model, tokenizer, prompts, budget, counters)
     memory = peak_memory_mib()  # before the matrices of the peak add theirs
     peak, gflop, mean = matmul_gflops(model.dtype, model.device), forward_gflop(model, len(prompts[0])), fmean(repeats)
     p50, p95 = (float(value) * 1000 for value in np.quantile(repeats, [0.5, 0.95]))
@@ -138,6 +158,8 @@ def main() -> None:
         "latency_ms": {"p50": p50, "p95": p95, "mean": mean * 1000},
         "inferences_per_second": 1 / mean,
         "prompt_tokens": len(prompts[0]),
+        "joules_per_inference": joules,
+        "energy_counters": [counter.name for counter in counters],
         "generation": generation,
         "peak_memory_mib": memory,
         "matmul_gflops": peak,

@@ -4,7 +4,8 @@ Reads metrics/eval/<model>/{summary.json,rows.jsonl} for params.yaml: models, an
 Writes metrics/methods.json ({model: {metric: number}}, flat and free of timings, so that the same scores are the same
 bytes), metrics/methods.csv (model, metric, value, low, high), which plots and spreadsheets read, and
 metrics/differences.json ({metric: {model: {other: difference}}} against base, SFT and the controls, with p-values
-adjusted for all pairs of models, and the prompts that would separate what is not separated).
+adjusted for all pairs of models, the prompts that would separate what is not separated, and the shares of answers that
+win, tie and lose by the metric).
 
 Beside the metrics of `evaluate` a row has
   knowledge_retention  containment divided by sft's on the same prompts (exactly 1 for sft; null when sft contains no

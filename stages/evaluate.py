@@ -14,30 +14,42 @@ metric without a row to score (no checks among the prompts taken) has `n` 0 and 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 
 from stages import paths
 from stages.errors import PipelineError, run_stage
 from stages.files import Row, replaced_folder, write_json, write_jsonl
-from stages.models import configure_torch, load_model, load_tokenizer
+from stages.models import configure_torch, load_model, load_tokenizer, read_pin
 from stages.params import EvaluateBudget, Limits, load_params
-from stages.scoring.answers import answer, generation_rows, log_ratios, own_answers
+from stages.scoring.answers import answer, generation_rows, log_ratios, own_answers, references
 from stages.scoring.harness import harness_rows
 from stages.scoring.held_out import HeldOut, read_held_out
 from stages.scoring.multiple_choice import question_rows
 from stages.scoring.preferences import pair_rows, safety_rows
+from stages.scoring.processes import in_processes, workers
 from stages.scoring.prose import prose_rows
 from stages.scoring.subject import Subject, merged_adapter
 from stages.scoring.summary import summarise
 
+Score = Callable[[Subject, HeldOut, EvaluateBudget, Limits], list[Row]]
 
-def score(subject: Subject, held_out: HeldOut, budget: EvaluateBudget, limits: Limits) -> list[Row]:
-    """One row per held-out row, whatever the batches and the order of the rows."""
+
+def score_answers(subject: Subject, held_out: HeldOut, budget: EvaluateBudget, limits: Limits) -> list[Row]:
+    """One row per generation prompt, whatever the batches and the order of the rows."""
     with merged_adapter(subject.model):
         answers = answer(subject, held_out.generation, budget)
-        generated = generation_rows(subject, held_out.generation, answers, limits)
+        expected = references(subject, held_out.generation)
         given = own_answers(subject, held_out.generation, answers)
-        nats = subject.completions(given, "own answers")
-        rows = [
+        nats = subject.completions([*expected, *given], "references and own answers")  # which share their prompts
+    generated = generation_rows(held_out.generation, answers, nats[: len(expected)], limits)
+    distance = log_ratios(subject, given, nats[len(expected) :])
+    return [row | {"log_ratio_to_base_nats_per_token": ratio} for row, ratio in zip(generated, distance, strict=True)]
+
+
+def score_choices(subject: Subject, held_out: HeldOut, budget: EvaluateBudget, limits: Limits) -> list[Row]:
+    """One row per held-out row of every other kind, and per row of the user's own sets."""
+    with merged_adapter(subject.model):
+        return [
             *question_rows(subject, held_out.mcq, "mcq"),
             *question_rows(subject, held_out.culture, "culture"),
             *question_rows(subject, held_out.dialect, "dialect"),
@@ -46,10 +58,6 @@ def score(subject: Subject, held_out: HeldOut, budget: EvaluateBudget, limits: L
             *prose_rows(subject, held_out.text),
             *score_own(subject, held_out.own, budget, limits),
         ]
-    distance = log_ratios(subject, given, nats)
-    for row, ratio in zip(generated, distance, strict=True):
-        row["log_ratio_to_base_nats_per_token"] = ratio
-    return generated + rows
 
 
 def score_own(subject: Subject, own: dict[str, list[Row]], budget: EvaluateBudget, limits: Limits) -> list[Row]:
@@ -57,12 +65,16 @@ def score_own(subject: Subject, own: dict[str, list[Row]], budget: EvaluateBudge
     if not any(own.values()):
         return []
     answers = answer(subject, own["generation"], budget)
+    nats = subject.completions(references(subject, own["generation"]), "own references")
     return [
-        *generation_rows(subject, own["generation"], answers, limits, "own_generation"),
+        *generation_rows(own["generation"], answers, nats, limits, "own_generation"),
         *question_rows(subject, own["mcq"], "own_mcq"),
         *pair_rows(subject, own["pair"], "own_pair"),
         *harness_rows(subject, own["harness"], "own_harness"),
     ]
+
+
+SCORES: tuple[Score, ...] = (score_choices, score_answers)
 
 
 def main() -> None:
@@ -77,12 +89,18 @@ def main() -> None:
     tokenizer = load_tokenizer()
     held_out = read_held_out(profile.evaluate, params.evaluate.own)
     seeds: list[int | None] = [None] if name == "base" else list(profile.seeds)
-    rows: list[Row] = []
-    for seed in seeds:
+
+    def scored(part: tuple[int | None, Sequence[Score]]) -> list[Row]:
+        seed, scores = part
         model = load_model(profile, name, profile.seeds[0] if seed is None else seed)
         subject = Subject(model, tokenizer, name if seed is None else f"{name} (seed {seed})")
-        scored = score(subject, held_out, profile.evaluate, params.data.limits)
-        rows += [row | {"seed": seed} for row in scored]
+        found = [row for score in scores for row in score(subject, held_out, profile.evaluate, params.data.limits)]
+        return [row | {"seed": seed} for row in found]
+
+    count = workers(read_pin()["parameters"], len(seeds) * len(SCORES))
+    halves = [SCORES] if count == 1 else [(score,) for score in SCORES]  # one process loads each seed once
+    found = in_processes(scored, [(seed, half) for seed in seeds for half in halves], count)
+    rows = [row for part in found for row in part]
     rows.sort(key=lambda row: (row["kind"], row["id"], -1 if row["seed"] is None else row["seed"]))
     summary = {"model": name, "profile": params.profile}
     summary |= summarise(rows, seeds, params.evaluate, held_out.references())

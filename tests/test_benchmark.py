@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from stages import benchmark, paths
+from stages import benchmark, host, paths
 from stages.errors import PipelineError
 from stages.files import Row, read_json, read_jsonl
 from stages.models import load_tokenizer
@@ -22,6 +22,8 @@ KEYS = {"model", "host", "dtype", "parameters", "prompt_tokens"} | {
     "first_forward_ms",
     "latency_ms",
     "inferences_per_second",
+    "joules_per_inference",
+    "energy_counters",
     "generation",
     "peak_memory_mib",
     "matmul_gflops",
@@ -61,6 +63,10 @@ def test_one_file_with_every_figure(adapters: str, monkeypatch: pytest.MonkeyPat
         found["forward_gflop"] * found["inferences_per_second"] / found["matmul_gflops"], rel=1e-3
     )
     assert found["peak_memory_mib"] > 50
+    readable = bool(host.energy_counters())
+    joules = [found["joules_per_inference"], *(speed["joules_per_token"] for speed in found["generation"].values())]
+    assert [value is not None for value in joules] == [readable] * 3
+    assert bool(found["energy_counters"]) == readable
 
 
 @pytest.mark.usefixtures("small_matmul")
@@ -106,3 +112,44 @@ def test_an_impossible_timing_writes_nothing(project: Path, monkeypatch: pytest.
 def test_an_unknown_model_is_one_sentence(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PipelineError, match="'dpp' is not one of"):
         run(monkeypatch, "dpp")
+
+
+def sysfs(root: Path, name: str, label: str, energy: int) -> Path:
+    folder = root / name
+    folder.mkdir(parents=True)
+    for file, value in (("name", label), ("energy_uj", energy), ("max_energy_range_uj", 262_143_328_850)):
+        (folder / file).write_text(f"{value}\n", encoding="ascii")
+    return folder
+
+
+def test_energy_is_summed_over_packages_and_counted_once(tmp_path: Path) -> None:
+    """The parts of a package, and psys, which holds the packages, would count the same joules again."""
+    packages = [sysfs(tmp_path, f"intel-rapl:{place}", f"package-{place}", 1_000_000) for place in (0, 1)]
+    sysfs(tmp_path, "intel-rapl:0:0", "core", 1)
+    sysfs(tmp_path, "intel-rapl:2", "psys", 1)
+    sysfs(tmp_path, "intel-rapl-mmio:0", "package-0", 1)
+    (tmp_path / "intel-rapl").mkdir()
+    counters = host.energy_counters(tmp_path)
+    assert [counter.name for counter in counters] == ["package-0", "package-1"]
+
+    def work() -> str:
+        for folder, reading in zip(packages, (4_000_000, 1_500_000), strict=True):
+            (folder / "energy_uj").write_text(f"{reading}\n", encoding="ascii")
+        return "done"
+
+    assert host.metered(counters, work) == ("done", pytest.approx(3.5))
+
+
+def test_a_counter_that_started_again_is_not_negative(tmp_path: Path) -> None:
+    folder = sysfs(tmp_path, "intel-rapl:0", "package-0", 262_143_000_000)
+    joules = host.metered(host.energy_counters(tmp_path), lambda: (folder / "energy_uj").write_text("1671150"))[1]
+    assert joules == pytest.approx(2.0)
+
+
+def test_no_reading_is_none_and_not_nothing(tmp_path: Path) -> None:
+    assert host.metered(host.energy_counters(tmp_path), lambda: 7) == (7, None)
+    folder = sysfs(tmp_path, "intel-rapl:0", "package-0", 1)
+    (folder / "energy_uj").unlink()  # root may read every file, so that a mode would not refuse the test
+    assert host.energy_counters(tmp_path) == []
+    assert benchmark.per(None, 4) is None
+    assert benchmark.per(2.0, 4) == 0.5

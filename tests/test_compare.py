@@ -79,6 +79,29 @@ def test_ranks_and_differences_are_one_verdict(root: Path) -> None:
         assert table[other]["rank_behaviour"] == 1 + len(better)
 
 
+def test_answers_win_tie_and_lose_by_the_rule(root: Path) -> None:
+    """Against the rows themselves: the base has no seeds, and meets every seed of the other."""
+    world = World()
+    world.clean["dpo"] = 0.6
+    compared(root, world)
+
+    def answers(model: str) -> dict[tuple[str, int | None], bool]:
+        lines = (root / f"metrics/eval/{model}/rows.jsonl").read_text(encoding="utf-8").splitlines()
+        return {(row["id"], row["seed"]): row["clean"] for row in map(json.loads, lines) if row["kind"] == "generation"}
+
+    found, ours = apart(root)["behaviour_rate"]["dpo"], answers("dpo")
+    for other in ("base", "sft"):
+        theirs = answers(other)
+        pairs = [(clean, theirs[prompt, None if other == "base" else seed]) for (prompt, seed), clean in ours.items()]
+        expected = {"win": (True, False), "loss": (False, True)}
+        for name, pair in expected.items():
+            assert found[other][name] == pytest.approx(pairs.count(pair) / len(pairs), rel=1e-4)
+        assert found[other]["win"] + found[other]["tie"] + found[other]["loss"] == pytest.approx(1)
+        assert found[other]["win"] > 0
+        assert found[other]["win"] - found[other]["loss"] == pytest.approx(found[other]["mean"], abs=1e-5)
+    assert found["base"]["loss"] > 0
+
+
 def test_every_headline_metric_with_rows_has_its_differences(root: Path) -> None:
     compared(root, World())
     assert set(apart(root)) >= {"behaviour_rate", "knowledge_retention", "containment", "exact_match", "chrf"}

@@ -16,7 +16,7 @@ from stages.errors import PipelineError
 from stages.files import Row, read_json, read_jsonl, write_jsonl
 from stages.models import load_model, load_tokenizer
 from stages.params import Evaluate, load_params
-from stages.scoring import logprobs, style, summary
+from stages.scoring import logprobs, shared, style, summary
 from stages.scoring.held_out import read_held_out
 from stages.scoring.logprobs import completion_logprobs
 from stages.scoring.subject import Subject, merged_adapter, wins
@@ -199,7 +199,8 @@ def test_a_rerun_gives_the_same_bytes(adapters: str, monkeypatch: pytest.MonkeyP
 def test_neither_batch_size_nor_row_order_moves_a_score(adapters: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rows, _ = run(monkeypatch, adapters)
     set_params("sequences_per_batch: 8", "sequences_per_batch: 1")
-    monkeypatch.setattr(logprobs, "MAX_LOGITS", 1)  # every example a batch of its own
+    monkeypatch.setattr(shared, "MOST_ROWS", 1)  # no two rows share a head
+    monkeypatch.setattr(logprobs, "MAX_LOGITS", 1)  # and each is a batch of its own
     for file in paths.PREPARED.rglob("*.jsonl"):
         write_jsonl(file, reversed(read_jsonl(file)))
     again, _ = run(monkeypatch, adapters)

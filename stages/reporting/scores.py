@@ -139,15 +139,25 @@ def differences(
 ) -> dict[str, dict[str, Row]]:
     """{model: {other: difference}} for every model but the base, against each other one that is named.
 
-    ``prompts_needed`` is null for what is separated, and where no number of prompts would separate.
+    ``prompts_needed`` is null for what is separated, and where no number of prompts would separate. ``win``, ``tie``
+    and ``loss`` are the shares of answers that score higher than, as high as and lower than the other's.
     """
-    prompts = len(next(iter(scores.values())).prompts["containment" if metric == RETENTION else metric])
+    field = "containment" if metric == RETENTION else metric
+    prompts = len(next(iter(scores.values())).prompts[field])
     result: dict[str, dict[str, Row]] = {}
     for (name, other), one in comparisons(scores, metric, settings).items():
         if name != "base" and other in against:
             needed = None if one.separated else one.prompts_needed
-            result.setdefault(name, {})[other] = asdict(one) | {"prompts": prompts, "prompts_needed": needed}
+            outcomes = duels(scores[name].values[field], scores[other].values[field])
+            row = asdict(one) | {"prompts": prompts, "prompts_needed": needed} | outcomes
+            result.setdefault(name, {})[other] = row
     return {name: result[name] for name in scores if name in result}
+
+
+def duels(first: Floats, second: Floats) -> Row:
+    """Shares of pairs of answers to one prompt, seed against seed; one without seeds meets every seed of the other."""
+    signs = np.sign(first - second)
+    return {name: float((signs == sign).mean()) for name, sign in (("win", 1), ("tie", 0), ("loss", -1))}
 
 
 class Place(NamedTuple):

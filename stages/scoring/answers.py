@@ -9,8 +9,8 @@ from stages.params import EvaluateBudget, Limits
 from stages.scoring import overlap, style
 from stages.scoring import text as metrics
 from stages.scoring.generation import Generation, generate
-from stages.scoring.subject import Subject, without_adapter
-from stages.tokens import Encoded, encode_prompt, generation_stop_ids
+from stages.scoring.subject import Subject, assistant, without_adapter
+from stages.tokens import Encoded, encode, encode_prompt, generation_stop_ids
 
 
 def answer(subject: Subject, rows: Sequence[Row], budget: EvaluateBudget) -> list[Generation]:
@@ -26,11 +26,19 @@ def answer(subject: Subject, rows: Sequence[Row], budget: EvaluateBudget) -> lis
     )
 
 
+def references(subject: Subject, rows: Sequence[Row]) -> list[Encoded]:
+    """Each prompt with its first reference as the answer."""
+    return [encode(subject.tokenizer, row["prompt"], assistant(row["references"][0])) for row in rows]
+
+
 def generation_rows(
-    subject: Subject, rows: Sequence[Row], answers: Sequence[Generation], limits: Limits, kind: str = "generation"
+    rows: Sequence[Row],
+    answers: Sequence[Generation],
+    nats: Sequence[float],
+    limits: Limits,
+    kind: str = "generation",
 ) -> list[Row]:
     """One score row a prompt: the answer's text and tokens, its metrics, and the nats of the row's first reference."""
-    nats = subject.answers([(row["prompt"], row["references"][0]) for row in rows], "references")
     return [
         {
             "kind": kind,

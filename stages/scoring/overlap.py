@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sacrebleu.metrics.bleu import BLEU
@@ -17,15 +18,29 @@ from stages.arabic.normalise import light, raw
 from stages.files import Row
 
 LEVELS: Mapping[str, Callable[[str], str]] = {"raw": raw, "light": light}
-_CHRF = CHRF(word_order=2)  # two word orders make it chrF++
-# The default tokenizer, 13a, leaves ، ؛ ؟ « » on the words; `intl` parts them.
-_BLEU_TOKENIZER = "intl"
+# Two word orders make it chrF++. BLEU's default tokenizer, 13a, leaves ، ؛ ؟ « » on the words; `intl` parts them.
+_SCORERS: Mapping[str, Any] = {"chrf": CHRF(word_order=2), "bleu": BLEU(tokenize="intl")}
 
 
 def chrf(text: str, references: Sequence[str], level: str = "light") -> float:
     """Sentence chrF++ in 0..100 at a level, against the best of the references (Popović 2017)."""
+    return _score("chrf", [_counts("chrf", level, text, references)])
+
+
+def _counts(metric: str, level: str, text: str, references: Sequence[str]) -> list[Any]:
     same = LEVELS[level]
-    return float(_CHRF.sentence_score(same(text), [same(reference) for reference in references]).score)
+    return _folded_counts(metric, same(text), tuple(map(same, references)))
+
+
+@lru_cache(maxsize=2**15)
+def _folded_counts(metric: str, text: str, references: tuple[str, ...]) -> list[Any]:
+    """sacrebleu's counts of one text. A corpus' are their sums, and most texts are the same at both levels."""
+    counts: list[Any] = _SCORERS[metric]._extract_corpus_statistics([text], [[one] for one in references])[0]
+    return counts
+
+
+def _score(metric: str, counts: list[list[Any]]) -> float:
+    return float(_SCORERS[metric]._aggregate_and_compute(counts).score)
 
 
 def rouge_l(text: str, references: Sequence[str], level: str = "light") -> float:
@@ -33,19 +48,24 @@ def rouge_l(text: str, references: Sequence[str], level: str = "light") -> float
 
     The usual package's tokenizer keeps a-z and 0-9 only, and scores identical Arabic sentences 0.
     """
-    said = words(text, level)
-    return max(_f_of_common(said, words(reference, level)) for reference in references)
+    same = LEVELS[level]
+    return max(_f_of_common(same(text), same(reference)) for reference in references)
 
 
 def words(text: str, level: str) -> list[str]:
     """What stands between spaces, punctuation and signs, at a level; letters keep the marks that the level keeps."""
-    kept = (" " if unicodedata.category(sign)[0] in "PS" else sign for sign in LEVELS[level](text))
-    return "".join(kept).split()
+    return _parted(LEVELS[level](text))
 
 
-def _f_of_common(said: Sequence[str], reference: Sequence[str]) -> float:
-    common = longest_common(said, reference)
-    return 2 * common / (len(said) + len(reference)) if common else 0.0
+def _parted(text: str) -> list[str]:
+    return "".join(" " if unicodedata.category(sign)[0] in "PS" else sign for sign in text).split()
+
+
+@lru_cache(maxsize=2**15)
+def _f_of_common(text: str, reference: str) -> float:
+    said, expected = _parted(text), _parted(reference)
+    common = longest_common(said, expected)
+    return 2 * common / (len(said) + len(expected)) if common else 0.0
 
 
 def longest_common(first: Sequence[str], second: Sequence[str]) -> int:
@@ -64,30 +84,18 @@ def corpus_scores(rows: Sequence[Row], references: Mapping[str, Sequence[str]], 
 
     ``references`` go by row id; rows may have different numbers of them.
     """
-    most = max(len(references[row["id"]]) for row in rows)
-    result: Row = {"chrf": {}, "bleu": {}}
-    for level, same in LEVELS.items():
-        for name, metric in (("chrf", CHRF(word_order=2)), ("bleu", BLEU(tokenize=_BLEU_TOKENIZER))):
-            scores = []
-            for seed in seeds:
-                of_seed = [row for row in rows if row["seed"] == seed]
-                texts = [same(row["text"]) for row in of_seed]
-                streams = [[_nth(references[row["id"]], place, same) for row in of_seed] for place in range(most)]
-                scores.append(float(_corpus(metric, texts, streams)))
-            result[name][level] = {"mean": sum(scores) / len(scores), "per_seed": scores}
+    result: Row = {}
+    for metric in _SCORERS:
+        result[metric] = {}
+        for level in LEVELS:
+            counts = [(row["seed"], _counts(metric, level, row["text"], references[row["id"]])) for row in rows]
+            scores = [_score(metric, [one for own, one in counts if own == seed]) for seed in seeds]
+            result[metric][level] = {"mean": sum(scores) / len(scores), "per_seed": scores}
     return result
-
-
-def _nth(references: Sequence[str], place: int, same: Callable[[str], str]) -> str | None:
-    return same(references[place]) if place < len(references) else None
-
-
-def _corpus(metric: Any, texts: list[str], streams: list[list[str | None]]) -> float:
-    return float(metric.corpus_score(texts, streams).score)
 
 
 def signature(metric: str, levels: str) -> str:
     """sacrebleu's own signature, with our normalisation behind it."""
-    scorer: Any = {"chrF2++": CHRF(word_order=2), "BLEU": BLEU(tokenize=_BLEU_TOKENIZER)}[metric]
+    scorer = _SCORERS[{"chrF2++": "chrf", "BLEU": "bleu"}[metric]]
     scorer.num_refs = -1  # sacrebleu's mark for "varies from row to row"
     return f"{metric}|{scorer.get_signature()}|normalisation:{levels}"

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from stages.scoring.logprobs import completion_logprobs, next_token_logprobs
-from stages.scoring.shared import ending_logprobs
-from stages.tokens import Encoded, Messages, encode
+from stages.scoring import unwrapped
+from stages.scoring.shared import completion_logprobs, next_token_logprobs
+from stages.tokens import Encoded, Messages
+
+FILLS_GPU, LEAST = 8192, 256  # tokens
+CACHE_BYTES = 2**20  # usual for the second level of one core
 
 
 @dataclass(frozen=True)
@@ -24,27 +27,27 @@ class Subject:
 
     @property
     def batch_tokens(self) -> int:
-        """Rows times longest row of a batch: what fills a GPU; on a CPU, what stays in its cache (a sixth faster)."""
-        return 8192 if self.model.device.type == "cuda" else 2048
-
-    def answers(self, turns: Sequence[tuple[Messages, str]], what: str) -> list[float]:
-        """Nats of each answer to its prompt, stop token included."""
-        examples = [encode(self.tokenizer, prompt, assistant(answer)) for prompt, answer in turns]
-        return self.completions(examples, what)
+        """Rows times longest row of a batch: what fills a GPU; on a CPU, what a layer reads of it in a core's cache."""
+        if self.model.device.type == "cuda":
+            return FILLS_GPU
+        width = int(unwrapped(self.model).config.get_text_config().hidden_size) * self.model.dtype.itemsize
+        return min(FILLS_GPU, max(LEAST, CACHE_BYTES // width))
 
     def completions(self, examples: Sequence[Encoded], what: str) -> list[float]:
+        """Nats of each answer to its prompt, stop token included."""
         return completion_logprobs(self.model, examples, self.batch_tokens, f"{self.label}: {what}")
 
     def choices(self, prompts: Sequence[list[int]], options: Sequence[list[list[int]]], what: str) -> list[list[float]]:
         """Nats of every continuation (token ids) of each prompt, no stop token added.
 
-        A prompt is read once: where all its continuations are single tokens, nothing is read after it.
+        Where all of them are single tokens, nothing is read after the prompt.
         """
-        show = f"{self.label}: {what}"
         if all(len(ids) == 1 for given in options for ids in given):
             wanted = [[ids[0] for ids in given] for given in options]
-            return next_token_logprobs(self.model, prompts, wanted, self.batch_tokens, show)
-        return ending_logprobs(self.model, prompts, options, self.batch_tokens, show)
+            return next_token_logprobs(self.model, prompts, wanted, self.batch_tokens, f"{self.label}: {what}")
+        pairs = [Encoded(prompt, ids) for prompt, given in zip(prompts, options, strict=True) for ids in given]
+        nats = iter(self.completions(pairs, what))
+        return [[next(nats) for _ in given] for given in options]
 
 
 def user(text: str) -> Messages:
