@@ -50,11 +50,6 @@ class Remote:
     server: servers.Server
     repository: Path
 
-    def configure(self, folder: Path, **options: str) -> None:
-        """Make ``options`` the whole of this clone's own config."""
-        lines = [f"    {name} = {value}\n" for name, value in options.items()]
-        (folder / ".dvc/config.local").write_text("['remote \"storage\"']\n" + "".join(lines))
-
     def elsewhere(self, folder: Path) -> Path:
         """A fresh clone with an empty cache and the same credentials."""
         subprocess.run(["git", "clone", "-q", self.repository, folder], check=True)
@@ -69,7 +64,9 @@ class Remote:
             return {name: entry["size"] for name, entry in found.items()}
         root = self.server.folder / "files/md5"
         return {
-            str(path): path.stat().st_size for path in root.glob("??/*") if re.fullmatch("[0-9a-f.dir]+", path.name)
+            str(path): path.stat().st_size
+            for path in root.glob("??/*")
+            if re.fullmatch(r"[0-9a-f]+(\.dir)?", path.name)
         }
 
     def change(self, name: str, changed: Callable[[bytes], bytes]) -> None:
@@ -305,19 +302,22 @@ def remedy(result: subprocess.CompletedProcess[str]) -> str:
 def test_a_refused_push_has_its_remedy_in_readme_and_loses_nothing(
     remote: Remote, failures: list[tuple[dict[str, str], str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = remote.repository / ".dvc/config.local"
-    kept = right.read_text() if right.exists() else ""
+    own = remote.repository / ".dvc/config.local"
+    right = own.read_text() if own.exists() else ""
     with monkeypatch.context() as environ:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             environ.delenv(name, raising=False)
         environ.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            environ.setenv(name, os.devnull)
         for options, advice in failures:
-            remote.configure(
-                remote.repository, **{k: v.format(url=remote.server.url.rstrip("/")) for k, v in options.items()}
-            )
+            lines = [
+                f"    {name} = {value.format(url=remote.server.url.rstrip('/'))}\n" for name, value in options.items()
+            ]
+            own.write_text("['remote \"storage\"']\n" + "".join(lines))
             refused = asked(remote.repository, "push", "models/dpo")
             assert refused.returncode != 0 and remedy(refused).startswith(advice), (options, refused.stderr)
-    right.write_text(kept)
+    own.write_text(right)
     pushed = asked(remote.repository, "push", "models/dpo")
     assert pushed.returncode == 0 and f"{len(remote.objects())} files pushed" in pushed.stdout, pushed.stderr
 
