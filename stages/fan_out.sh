@@ -28,7 +28,7 @@ if [ ! -d "$folder" ]; then
   mv "$folder.partial" "$folder"
 fi
 cd "$folder"
-if [ "$(git rev-parse HEAD)" != "$(git ls-remote origin HEAD | cut -f 1)" ]; then
+if [ "$(git rev-parse HEAD)" != "$(git ls-remote origin HEAD | sed -n '1s/\t.*//p')" ]; then
   echo "error: $folder is not at the newest commit of $repository: name a new folder" >&2
   exit 1
 fi
