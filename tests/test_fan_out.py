@@ -105,7 +105,7 @@ def test_the_number_of_workers_changes_the_wall_time_and_no_hash(coordinator: Pa
         subprocess.run(["git", "clone", "-q", coordinator, folder], check=True)
         url = dvc(coordinator, "config", "remote.storage.url").stdout.strip()
         for step in (
-            ["pull", "train@sft", "reference", "prepare", "contract"],
+            ["pull", "prepare", "base", "contract", "train@sft", "reference"],
             ["config", "remote.storage.url", f"{url}-{workers}"],
         ):
             assert dvc(folder, *step).returncode == 0
