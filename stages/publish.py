@@ -3,6 +3,9 @@
 Writes the adapter of the first seed, its tokenizer and chat template, `adapter_config.json` with the base's id and
 pinned revision, the licence, and a model card with the figures of metrics/methods.json. A base that was trained here is
 on no hub, so it goes along as `base/`. Nothing is uploaded: `hf upload <account>/<name> <folder>` does that.
+
+The card speaks of the adapter beside it, and a training without the evaluation after it, or an edit of params.yaml,
+would part the two. So the adapter's own `run.json` is held against the params, the base and the figures first.
 """
 
 from __future__ import annotations
@@ -13,13 +16,16 @@ from pathlib import Path
 
 from stages import paths
 from stages.errors import PipelineError, run_stage
-from stages.files import read_json, replaced_folder, write_json, write_text
+from stages.files import read_json, replaced_folder, rounded, sha256, write_json, write_text
 from stages.params import HubBase, LocalBase, Params, PretrainBase, load_params
 from stages.reporting.cards import card
-from stages.reporting.inputs import read_methods, read_training
+from stages.reporting.inputs import need, read_methods, read_object, read_training, train_summary
 
 CONFIG = "adapter_config.json"
+RUN = "run.json"
 AS_THEY_ARE = ("adapter_model.safetensors", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+# In methods.json too, and no two trainings of different rows, settings or code agree in all of them.
+FIGURES_OF_TRAINING = ("loss_first", "loss_final", "tokens_seen")
 
 
 def check(model: str, folder: Path, params: Params) -> None:
@@ -27,7 +33,7 @@ def check(model: str, folder: Path, params: Params) -> None:
     adapters = [name for name in params.models if name != "base"]
     if model not in adapters:
         raise PipelineError(f"{model} is not an adapter: name one of {', '.join(adapters)}")
-    needed = [paths.model(model) / name for name in (CONFIG, *AS_THEY_ARE)]
+    needed = [paths.model(model) / name for name in (CONFIG, RUN, *AS_THEY_ARE)]
     if isinstance(params.active.base, PretrainBase):
         needed.append(paths.BASE_PIN)
     for path in needed:
@@ -37,8 +43,32 @@ def check(model: str, folder: Path, params: Params) -> None:
         raise PipelineError(f"{folder} exists and is not an empty folder: name another")
 
 
+def check_one_run(model: str, params: Params) -> None:
+    """Raises PipelineError unless params, base and figures are those of the run that made the adapter."""
+    path, profile = paths.model(model) / RUN, params.active
+    run = read_object(path)
+    settings = {"method": vars(params.train[model]), "budget": vars(profile.train[model]), "seed": profile.seeds[0]}
+    summary_path, summary = train_summary(model)
+    row = read_methods(params.models)[model]
+    fits = {
+        paths.PARAMS: {key: need(run, path, key) for key in settings} == rounded(settings)
+        and need(run, path, "lora") == need(run, path, "lora") | vars(params.lora),
+        summary_path: need(run, path, "result") == need(summary, summary_path, "per_seed")[0],
+        paths.METHODS_JSON: all(row.get(key) == need(summary, summary_path, key) for key in FIGURES_OF_TRAINING),
+    }
+    if isinstance(profile.base, PretrainBase):
+        fits[paths.BASE_PIN] = need(run, path, "inputs_sha256", "base") == sha256(paths.BASE_PIN)
+    for other, same in fits.items():
+        if not same:
+            raise PipelineError(
+                f"{other} is not of the run that made {path.parent}: run `dvc repro`, or restore what is committed "
+                "(`git checkout .`, then `dvc checkout`)"
+            )
+
+
 def publish(model: str, folder: Path, params: Params) -> None:
     check(model, folder, params)
+    check_one_run(model, params)
     base, source = params.active.base, paths.model(model)
     text = card(model, params, read_methods(params.models), {model: read_training(model)}, published=folder.name)
     config = read_json(source / CONFIG)

@@ -16,15 +16,17 @@ MODELS = ["base", "sft", "sft_more", "sft_chosen", "dpo", "kto", "ipo", "cpo"]
 # Any connection that leaves the machine raises inside the stage, which then fails.
 NO_NETWORK = """
 import socket
-_connect = socket.socket.connect
+_connect, _resolve = socket.socket.connect, socket.getaddrinfo
+LOCAL = ("127.", "::1", "localhost")
 def connect(self, address, *rest):
-    local = ("127.", "::1", "localhost")
-    if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(local):
+    if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(LOCAL):
         raise PermissionError(f"network access to {address} is blocked by the test")
     return _connect(self, address, *rest)
 socket.socket.connect = connect
 def resolve(host, *rest, **more):
-    raise PermissionError(f"looking up {host} is blocked by the test")
+    if not str(host).startswith(LOCAL):
+        raise PermissionError(f"looking up {host} is blocked by the test")
+    return _resolve(host, *rest, **more)
 socket.getaddrinfo = resolve
 """
 
@@ -89,10 +91,11 @@ def clone(folder: Path) -> Path:
     return folder
 
 
-def store_at(folder: Path, url: str) -> None:
+def store_at(folder: Path, url: str, **options: str) -> None:
     """Set where this clone alone has its remote storage."""
-    done = dvc(folder, "remote", "modify", "--local", "storage", "url", url)
-    assert done.returncode == 0, done.stderr
+    for option, value in ({"url": url} | options).items():
+        done = dvc(folder, "remote", "modify", "--local", "storage", option, value)
+        assert done.returncode == 0, done.stderr
 
 
 def commit(folder: Path, message: str) -> None:

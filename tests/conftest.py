@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
-from clones import clone, dvc
+from clones import clone, commit, dvc, store_at
 from ruamel.yaml import YAML
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
@@ -266,3 +266,16 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = dvc(folder, "repro")
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     return folder
+
+
+@pytest.fixture(scope="session")
+def published(smoke: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A git repository with the lock of a finished run, and a folder to which its outputs were pushed."""
+    folder = tmp_path_factory.mktemp("published")
+    repository, store = folder / "repository", folder / "store"
+    shutil.copytree(smoke, repository, symlinks=True)
+    commit(repository, "run")
+    store_at(repository, str(store))
+    pushed = dvc(repository, "push")
+    assert pushed.returncode == 0, pushed.stderr
+    return repository, store

@@ -1,4 +1,4 @@
-"""Four clones as four workers over one remote, as stages/fan_out.sh has it; one is killed and started again."""
+"""Clones as workers over one remote, as stages/fan_out.sh has it: a folder, or a real S3 server with `-m servers`."""
 
 from __future__ import annotations
 
@@ -6,32 +6,42 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import servers
 from clones import clone, commit, dvc, environment, run, set_param, stages_run
 from ruamel.yaml import YAML
-
-pytestmark = pytest.mark.drill
 
 METHODS = ["dpo", "kto", "ipo", "cpo"]
 KILLED = "kto"
 
 
-@pytest.fixture(scope="module")
-def coordinator(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone that made what all methods start from, and shared it: a commit, and a folder as the remote."""
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("folder", marks=pytest.mark.drill), pytest.param("s3", marks=pytest.mark.servers)],
+)
+def coordinator(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A clone that made what all methods start from, and shared it: a commit, and a remote that the commit names."""
     folder = clone(tmp_path_factory.mktemp("fan_out") / "coordinator")
-    for step in (
-        ["remote", "modify", "storage", "url", str(folder.parent / "store")],
-        ["repro", "train@sft", "reference"],
-        ["push", "--run-cache"],
+    with (
+        getattr(servers, request.param)(tmp_path_factory.mktemp("server")) as server,
+        pytest.MonkeyPatch.context() as m,
     ):
-        made = dvc(folder, *step)
-        assert made.returncode == 0, made.stderr
-    commit(folder, "the start")
-    return folder
+        for name, value in (("AWS_ACCESS_KEY_ID", servers.USER), ("AWS_SECRET_ACCESS_KEY", servers.SECRET)):
+            m.setenv(name, value)
+        options = {"url": server.url} | ({"endpointurl": server.endpoint} if server.endpoint else {})
+        for step in (
+            *(["remote", "modify", "storage", name, value] for name, value in options.items()),
+            ["repro", "train@sft", "reference"],
+            ["push", "--run-cache"],
+        ):
+            made = dvc(folder, *step)
+            assert made.returncode == 0, made.stderr
+        commit(folder, "the start")
+        yield folder
 
 
 def worker(coordinator: Path, method: str) -> list[str]:
@@ -85,6 +95,30 @@ def test_four_workers_make_one_method_each_and_the_coordinator_runs_none(coordin
     shared = outputs(coordinator, KILLED)
     assert dvc(coordinator, "repro", "-f", "-s", f"train@{KILLED}").returncode == 0
     assert outputs(coordinator, KILLED) == shared
+
+
+def test_the_number_of_workers_changes_the_wall_time_and_no_hash(coordinator: Path) -> None:
+    """Each count of workers has a remote path of its own, to which only the start was pushed."""
+    found = {}
+    for workers in (1, 2, 4):
+        folder = coordinator.parent / f"with-{workers}" / "coordinator"
+        subprocess.run(["git", "clone", "-q", coordinator, folder], check=True)
+        url = dvc(coordinator, "config", "remote.storage.url").stdout.strip()
+        for step in (
+            ["pull", "prepare", "base", "contract", "train@sft", "reference"],
+            ["config", "remote.storage.url", f"{url}-{workers}"],
+        ):
+            assert dvc(folder, *step).returncode == 0
+        commit(folder, f"{workers} workers")
+        shared = dvc(folder, "push", "--run-cache", "--with-deps", "train@sft", "reference")
+        assert shared.returncode == 0, shared.stderr
+        began = time.perf_counter()
+        with ThreadPoolExecutor(workers) as pool:
+            results = list(pool.map(lambda method: run(folder, *worker(folder, method)), METHODS))  # noqa: B023
+        print(f"{workers} workers: {time.perf_counter() - began:.0f} s")
+        assert [result.returncode for result in results] == [0] * len(METHODS), results[0].stderr
+        found[workers] = [outputs(folder.parent / method, method) for method in METHODS]
+    assert found[1] == found[2] == found[4]
 
 
 def test_a_worker_of_an_older_commit_is_refused(coordinator: Path) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,20 +20,26 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from stages import paths, publish
 from stages.bases.sources import pin_local
 from stages.errors import PipelineError, run_stage
-from stages.files import replaced_folder, write_json
+from stages.files import read_json, replaced_folder, write_json
 from stages.params import LocalBase, load_params
 from stages.reporting.cards import NUMBERS, SHARES
 
 REPOSITORY = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def trained(trainable: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The tiny project with a real SFT adapter; its scores are made up, one of them not measured."""
+def train_and_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real SFT adapter of the tiny project; its scores are made up, one of them not measured."""
     run_train(monkeypatch, "sft")
     row = dict.fromkeys((*SHARES, *NUMBERS), 0.25) | {"chrf": None}
     row |= {"exact_match_low": 0.2, "exact_match_high": 0.3125}
+    summary = read_json(paths.train_metrics("sft") / "summary.json")
+    row |= {key: summary[key] for key in publish.FIGURES_OF_TRAINING}
     write_json(paths.METHODS_JSON, dict.fromkeys(load_params().models, row))
+
+
+@pytest.fixture
+def trained(trainable: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    train_and_score(monkeypatch)
     shutil.copyfile(REPOSITORY / "LICENSE", "LICENSE")
     return trainable
 
@@ -66,7 +73,9 @@ def test_the_folder_answers_as_the_adapter_does_and_its_card_is_the_hubs(
 
 
 def test_a_hub_base_is_pinned_and_stays_on_the_hub(trained: Path) -> None:
-    params = dataclasses.replace(load_params(), profile="qwen3_06b")
+    params = load_params()
+    hub = dataclasses.replace(params.active, base=params.profiles["qwen3_06b"].base)
+    params = dataclasses.replace(params, profiles=params.profiles | {"smoke": hub})
     publish.publish("sft", trained / "out", params)
     config = json.loads((trained / "out/adapter_config.json").read_text(encoding="utf-8"))
     base = params.active.base
@@ -81,7 +90,7 @@ def test_a_base_on_this_disk_is_named_without_its_place(trained: Path, monkeypat
     set_param(trained, "profiles.local.base.path", base.path)
     with replaced_folder(paths.BASE) as folder:
         write_json(folder / "base.json", pin_local(base, folder))
-    run_train(monkeypatch, "sft")
+    train_and_score(monkeypatch)
     publish.publish("sft", trained / "out", load_params())
     files = [file for file in (trained / "out").rglob("*") if file.is_file()]
     assert [file.name for file in files if str(trained).encode() in file.read_bytes()] == []
@@ -104,3 +113,24 @@ def test_what_cannot_be_published_is_refused_before_anything_is_written(
     with pytest.raises(PipelineError, match=remedy):
         publish.publish(model, trained / folder, load_params())
     assert sorted(trained.rglob("*")) == before
+
+
+def set_json(path: Path, key: str, value: object) -> None:
+    write_json(path, read_json(path) | {key: value})
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("params.yaml", lambda folder: set_param(folder, "profiles.smoke.train.sft.learning_rate", 0.123)),
+        ("params.yaml", lambda folder: set_param(folder, "lora.alpha", 64)),
+        ("metrics/train/sft", lambda _: set_json(paths.train_metrics("sft") / "summary.json", "per_seed", [{}])),
+        ("metrics/methods.json", lambda _: set_json(paths.train_metrics("sft") / "summary.json", "loss_final", 9.0)),
+        ("models/base", lambda _: set_json(paths.BASE_PIN, "parameters", 1)),
+    ],
+)
+def test_parts_of_two_runs_are_not_published_together(trained: Path, part: str, change: Callable[[Path], None]) -> None:
+    change(trained)
+    with pytest.raises(PipelineError, match=f"{part}.* is not of the run that made models/sft"):
+        publish.publish("sft", trained / "out", load_params())
+    assert not (trained / "out").exists()
