@@ -16,9 +16,6 @@ if "DVC_STAGE" in os.environ:  # set by DVC for the stages that it runs; here, s
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# Threads that wait for each other let others work meanwhile, instead of spinning: with other programs on both cores the
-# base trained at 2.3 steps a second, not 0.25. Read when torch is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # TRL 1.16 reads an attribute that transformers 5.23 renamed; its users can do nothing about it.
 warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
 # A stage imports some 4,000 modules, and the garbage collector walks all of them again and again while they come in:
