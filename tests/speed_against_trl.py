@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 METHODS = ("sft", "dpo", "ipo", "cpo", "kto")
-ROWS_PER_STEP = 8
 MICROBATCH = {"kto": 4}  # of the others 2; KTO estimates its KL term over the micro-batch
 BETAS = {"dpo": 0.1, "ipo": 0.5, "cpo": 0.1, "kto": 0.1}
 TOPICS = [
@@ -52,12 +51,12 @@ def example(number: int) -> dict[str, str]:
     return {"prompt": f"حدثني عن {topic} في حياة الناس.", "chosen": good, "rejected": f"لا أعرف، وربما {good}"}
 
 
-def arguments(method: str, steps: int) -> dict[str, Any]:
+def arguments(method: str, steps: int, rows_per_step: int) -> dict[str, Any]:
     micro = MICROBATCH.get(method, 2)
     return {
         "max_steps": steps,
         "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": ROWS_PER_STEP // micro,
+        "gradient_accumulation_steps": rows_per_step // micro,
         "learning_rate": 1e-4,
         "lr_scheduler_type": "constant",
         "seed": 1,
@@ -97,12 +96,12 @@ def lora() -> Any:
     return LoraConfig(r=16, lora_alpha=32, lora_dropout=0.0, target_modules=LORA_TARGETS, task_type="CAUSAL_LM")
 
 
-def plain_trl(base: str, method: str, steps: int, folder: str) -> dict[str, Any]:
+def plain_trl(base: str, method: str, steps: int, rows_per_step: int, folder: str) -> dict[str, Any]:
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
     from datasets import Dataset
     from transformers import AutoTokenizer
 
-    given = arguments(method, steps) | {"output_dir": folder}
+    given = arguments(method, steps, rows_per_step) | {"output_dir": folder}
     init = {"model_init_kwargs": {"dtype": "bfloat16"}}
     if method == "cpo":
         from trl.experimental.cpo import CPOConfig as Config
@@ -125,14 +124,14 @@ def plain_trl(base: str, method: str, steps: int, folder: str) -> dict[str, Any]
     trainer = Trainer(
         model=base,
         args=Config(**given, **init),
-        train_dataset=Dataset.from_list(rendered(base, method, steps * ROWS_PER_STEP)),
+        train_dataset=Dataset.from_list(rendered(base, method, steps * rows_per_step)),
         processing_class=AutoTokenizer.from_pretrained(base, local_files_only=True),
         peft_config=lora(),
     )
     return timed(trainer) | {"reference_seconds": 0.0}
 
 
-def ours(base: str, method: str, steps: int, folder: str) -> dict[str, Any]:
+def ours(base: str, method: str, steps: int, rows_per_step: int, folder: str) -> dict[str, Any]:
     import torch
     from peft import get_peft_model
     from transformers import AutoModelForCausalLM, PreTrainedModel, set_seed
@@ -158,7 +157,7 @@ def ours(base: str, method: str, steps: int, folder: str) -> dict[str, Any]:
     def encoded(prompt: str, answer: str) -> Encoded:
         return Encoded(ids(prompt), [*ids(answer), tokenizer.eos_token_id])
 
-    rows = rendered(base, method, steps * ROWS_PER_STEP)
+    rows = rendered(base, method, steps * rows_per_step)
     answers = [
         {side: encoded(row["prompt"], row[side]) for side in ("completion", "chosen", "rejected") if side in row}
         for row in rows
@@ -177,7 +176,7 @@ def ours(base: str, method: str, steps: int, folder: str) -> dict[str, Any]:
         model=peft_model,
         tokenizer=tokenizer,
         method=params.train[method],
-        budget=Budget(1e-4, steps, ROWS_PER_STEP, MICROBATCH.get(method, 2), 512),
+        budget=Budget(1e-4, steps, rows_per_step, MICROBATCH.get(method, 2), 512),
         profile=profile,
         seed=1,
         rows=answers,
@@ -216,11 +215,12 @@ def timed(trainer: Any) -> dict[str, Any]:
     }
 
 
-def run_apart(side: str, base: str, method: str, steps: int) -> dict[str, Any]:
+def run_apart(side: str, base: str, method: str, steps: int, rows_per_step: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "result.json"
-        command = [sys.executable, "-m", "tests.speed_against_trl", base, "--steps", str(steps)]
-        subprocess.run([*command, "--side", side, "--methods", method, "--out", str(out)], check=True)
+        command = [sys.executable, "-m", "tests.speed_against_trl", base, "--methods", method, "--steps", str(steps)]
+        command += ["--rows-per-step", str(rows_per_step), "--side", side, "--out", str(out)]
+        subprocess.run(command, check=True)
         result: dict[str, Any] = json.loads(out.read_text())
     return result
 
@@ -231,19 +231,24 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--pairs-of-runs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=4, help="the first of them is not counted")
+    parser.add_argument("--rows-per-step", type=int, default=8, help="or pairs; a multiple of 4")
     parser.add_argument("--side", choices=("trl", "ours"), help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.side:
         side = ours if given.side == "ours" else plain_trl
         with tempfile.TemporaryDirectory() as folder:
-            given.out.write_text(json.dumps(side(given.base, given.methods[0], given.steps, folder)))
+            given.out.write_text(
+                json.dumps(side(given.base, given.methods[0], given.steps, given.rows_per_step, folder))
+            )
         return
     print("method  TRL s/step  ours s/step  ratio  reference s  TRL GiB  ours GiB  largest loss difference")
     for method in given.methods:
         ratios = []
         for _ in range(given.pairs_of_runs):
-            theirs, own = (run_apart(side, given.base, method, given.steps) for side in ("trl", "ours"))
+            theirs, own = (
+                run_apart(side, given.base, method, given.steps, given.rows_per_step) for side in ("trl", "ours")
+            )
             ratios.append(theirs["seconds_per_step"] / own["seconds_per_step"])
             apart = max(abs(a - b) for a, b in zip(theirs["losses"], own["losses"], strict=True))
             print(

@@ -10,8 +10,6 @@ import importlib.util
 import logging
 import os
 import sys
-import threading
-import time
 from pathlib import Path
 
 import torch
@@ -19,9 +17,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from stages import paths
 from stages.errors import PipelineError
+from stages.orphans import end_with_parent
 from stages.params import Launch
-
-SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def configuration(launch: Launch) -> Path | None:
@@ -103,7 +100,7 @@ def join(launch: Launch) -> None:
         )
     if started == 1:
         return
-    end_with_parent()
+    end_with_parent()  # torchrun gives each process a session of its own, which a kill of the stage's group spares
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     if not is_first():
@@ -116,16 +113,3 @@ def leave() -> None:
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
-
-
-def end_with_parent() -> None:
-    """End this process when the one that started it has gone: torchrun gives each a session of its own, so that what
-    kills a stage's process group would leave them at work."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
