@@ -176,7 +176,7 @@ def uses(
             dearer = [seconds[name] for name in frugal.ties]
             budget += f" where the ties take {duration(min(dearer))} to {duration(max(dearer))}"
         budget += at_rates(params, frugal)
-        budget += f"; it is ahead of {words(frugal.beaten)}" if frugal.beaten else ""
+        budget += f"; at least one of these is ahead of {words(frugal.beaten)}" if frugal.beaten else ""
     answer = [
         f"{instructions}{against_base}.",
         f"{feedback(by_data['pairs'], 'preferences in pairs')}; {feedback(by_data['unpaired'], 'binary feedback')}.",
