@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import socket
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import asyncssh
 from cheroot.wsgi import Server as CherootServer
 from wsgidav.wsgidav_app import WsgiDAVApp
 
-USER, SECRET = "arabic", "open-sesame-7"
+USER, SECRET = "arabic", secrets.token_hex(8)  # drawn anew, so that no file can hold it
 BUCKET = "adapters"
 # Runs a server as a child and kills it, by its own id, as soon as the pipe of the test closes, however that test ends.
 KEEPER = "import subprocess, sys; c = subprocess.Popen(sys.argv[1:]); sys.stdin.read(); c.kill(); c.wait()"

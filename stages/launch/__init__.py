@@ -20,6 +20,8 @@ from stages.errors import PipelineError
 from stages.orphans import end_with_parent
 from stages.params import Launch
 
+STARTED_BY = "ARABIC_QWEN_LAUNCHER"  # the id of the process that started the several
+
 
 def configuration(launch: Launch) -> Path | None:
     """The file that `accelerate launch` is given; None for python and torchrun."""
@@ -64,6 +66,7 @@ def start(launch: Launch, module: str, *arguments: str) -> None:
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # it would report a dead process twice
     threads = str(max(1, (os.cpu_count() or 1) // launch.processes))
     threads = os.environ.setdefault("OMP_NUM_THREADS", threads)
+    os.environ[STARTED_BY] = str(os.getpid())  # torchrun and accelerate start the processes from here
     file = configuration(launch)
     try:
         if file is None:
@@ -100,7 +103,8 @@ def join(launch: Launch) -> None:
         )
     if started == 1:
         return
-    end_with_parent()  # torchrun gives each process a session of its own, which a kill of the stage's group spares
+    # torchrun gives each process a session of its own, which a kill of the stage's group spares
+    end_with_parent(int(os.environ.get(STARTED_BY, os.getppid())))
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     if not is_first():
