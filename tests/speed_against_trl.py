@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,8 @@ def lora() -> Any:
     return LoraConfig(r=16, lora_alpha=32, lora_dropout=0.0, target_modules=LORA_TARGETS, task_type="CAUSAL_LM")
 
 
-def plain_trl(base: str, method: str, steps: int, rows_per_step: int, folder: str) -> dict[str, Any]:
+def plain_trl(base: str, method: str, steps: int, rows_per_step: int, folder: str, _lean: bool) -> dict[str, Any]:
+    """As documented; activation checkpointing is TRL's default, so that there is nothing to ask for."""
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
     from datasets import Dataset
     from transformers import AutoTokenizer
@@ -131,7 +133,7 @@ def plain_trl(base: str, method: str, steps: int, rows_per_step: int, folder: st
     return timed(trainer) | {"reference_seconds": 0.0}
 
 
-def ours(base: str, method: str, steps: int, rows_per_step: int, folder: str) -> dict[str, Any]:
+def ours(base: str, method: str, steps: int, rows_per_step: int, folder: str, lean: bool) -> dict[str, Any]:
     import torch
     from peft import get_peft_model
     from transformers import AutoModelForCausalLM, PreTrainedModel, set_seed
@@ -144,7 +146,7 @@ def ours(base: str, method: str, steps: int, rows_per_step: int, folder: str) ->
     from stages.tokens import Encoded
 
     params = load_params()
-    profile = params.profiles["local"]
+    profile = replace(params.profiles["local"], activation_checkpointing=lean)
     configure_torch(profile)
     tokenizer = load_tokenizer(Path(base))
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16, local_files_only=True)
@@ -175,7 +177,7 @@ def ours(base: str, method: str, steps: int, rows_per_step: int, folder: str) ->
     run = Run(
         model=peft_model,
         tokenizer=tokenizer,
-        method=params.train[method],
+        method=replace(params.train[method], **({"beta": BETAS[method]} if method in BETAS else {})),
         budget=Budget(1e-4, steps, rows_per_step, MICROBATCH.get(method, 2), 512),
         profile=profile,
         seed=1,
@@ -215,12 +217,13 @@ def timed(trainer: Any) -> dict[str, Any]:
     }
 
 
-def run_apart(side: str, base: str, method: str, steps: int, rows_per_step: int) -> dict[str, Any]:
+def run_apart(side: str, base: str, method: str, steps: int, rows_per_step: int, lean: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "result.json"
         command = [sys.executable, "-m", "tests.speed_against_trl", base, "--methods", method, "--steps", str(steps)]
         command += ["--rows-per-step", str(rows_per_step), "--side", side, "--out", str(out)]
-        subprocess.run(command, check=True)
+        command += ["--activation-checkpointing"] if lean else []
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # each step's log
         result: dict[str, Any] = json.loads(out.read_text())
     return result
 
@@ -232,6 +235,7 @@ def main() -> None:
     parser.add_argument("--pairs-of-runs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=4, help="the first of them is not counted")
     parser.add_argument("--rows-per-step", type=int, default=8, help="or pairs; a multiple of 4")
+    parser.add_argument("--activation-checkpointing", action="store_true", help="for ours too: less memory, slower")
     parser.add_argument("--side", choices=("trl", "ours"), help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -239,7 +243,16 @@ def main() -> None:
         side = ours if given.side == "ours" else plain_trl
         with tempfile.TemporaryDirectory() as folder:
             given.out.write_text(
-                json.dumps(side(given.base, given.methods[0], given.steps, given.rows_per_step, folder))
+                json.dumps(
+                    side(
+                        given.base,
+                        given.methods[0],
+                        given.steps,
+                        given.rows_per_step,
+                        folder,
+                        given.activation_checkpointing,
+                    )
+                )
             )
         return
     print("method  TRL s/step  ours s/step  ratio  reference s  TRL GiB  ours GiB  largest loss difference")
@@ -247,7 +260,8 @@ def main() -> None:
         ratios = []
         for _ in range(given.pairs_of_runs):
             theirs, own = (
-                run_apart(side, given.base, method, given.steps, given.rows_per_step) for side in ("trl", "ours")
+                run_apart(side, given.base, method, given.steps, given.rows_per_step, given.activation_checkpointing)
+                for side in ("trl", "ours")
             )
             ratios.append(theirs["seconds_per_step"] / own["seconds_per_step"])
             apart = max(abs(a - b) for a, b in zip(theirs["losses"], own["losses"], strict=True))
