@@ -300,7 +300,7 @@ def remedy(result: subprocess.CompletedProcess[str]) -> str:
     indirect=["remote"],
 )
 def test_a_refused_push_has_its_remedy_in_readme_and_loses_nothing(
-    remote: Remote, failures: list[tuple[dict[str, str], str]], monkeypatch: pytest.MonkeyPatch
+    remote: Remote, failures: list[tuple[dict[str, str], str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = remote.repository / ".dvc/config.local"
     right = own.read_text() if own.exists() else ""
@@ -308,8 +308,9 @@ def test_a_refused_push_has_its_remedy_in_readme_and_loses_nothing(
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             environ.delenv(name, raising=False)
         environ.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        (tmp_path / "empty").touch()  # of the device that is always empty, botocore says that it is no file
         for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-            environ.setenv(name, os.devnull)
+            environ.setenv(name, str(tmp_path / "empty"))
         for options, advice in failures:
             lines = [
                 f"    {name} = {value.format(url=remote.server.url.rstrip('/'))}\n" for name, value in options.items()
