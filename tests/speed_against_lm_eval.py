@@ -3,11 +3,12 @@
     pip install lm_eval==0.4.13
     python -m tests.speed_against_lm_eval /models/qwen --items 64 --dtype bfloat16 --pairs-of-runs 3
 
-The items are our hand-written questions on culture and dialect in ArabicMMLU's layout (or a JSONL file of yours with
-ArabicMMLU's records). The harness runs its own `arabicmmlu` task on them - its prompts, choices and metrics, over its
-`hf` backend - at the best of `--batch-sizes`, which is sought first; ours is `harness_rows`. Each run has a process of
-its own; what is timed is tokenising and scoring, once each, and neither loading nor metrics. Not a test: it takes
-minutes, and its result belongs to a machine.
+The items are our hand-written questions on culture and dialect in the layout of ArabicMMLU, whose options are scored by
+their letters, or with `--task alghafa` of AlGhafa, by their texts (or a JSONL file of yours with the task's records).
+The harness runs its own `arabicmmlu` or `arabic_leaderboard_alghafa` task on them - its prompts, choices and metrics,
+over its `hf` backend - at the best of `--batch-sizes`, which is sought first; ours is `harness_rows`. Each run has a
+process of its own; what is timed is tokenising and scoring, once each, and neither loading nor metrics. Not a test: it
+takes minutes, and its result belongs to a machine.
 """
 
 from __future__ import annotations
@@ -30,31 +31,56 @@ QUESTIONS = ("culture", "dialect")
 LEVELS = {"easy": "Primary", "medium": "Middle", "hard": "High"}
 
 
-def records(count: int) -> list[dict[str, Any]]:
-    """Questions of each hand-written file, evenly taken, as ArabicMMLU writes its own: by subject and level."""
+def records(count: int, task: str) -> list[dict[str, Any]]:
+    """Questions of each hand-written file, evenly taken, as the task's benchmark writes its own."""
     rows = [row for name in QUESTIONS for row in read_jsonl(paths.RAW_EVALUATION / f"{name}.jsonl")]
     taken = [rows[place * len(rows) // count] for place in range(min(count, len(rows)))]
-    return [
-        {
-            "ID": number,
-            "Country": None,
-            "Subject": row["topic"].title(),
-            "Level": LEVELS[row["level"]],
-            "Question": row["question"],
-            "Context": None,
-            "Answer Key": "ABCDE"[row["answer"]],
-        }
-        | {f"Option {place + 1}": (row["choices"] + [None] * 5)[place] for place in range(5)}
-        for number, row in enumerate(taken)
-    ]
+    return [RECORDS[task](number, row) for number, row in enumerate(taken)]
 
 
-def lm_eval_side(model: str, dtype: str, items: Path, batch_sizes: Sequence[str]) -> list[dict[str, Any]]:
+def arabicmmlu(number: int, row: dict[str, Any]) -> dict[str, Any]:
+    """By subject and level, with five places for options."""
+    return {
+        "ID": number,
+        "Country": None,
+        "Subject": row["topic"].title(),
+        "Level": LEVELS[row["level"]],
+        "Question": row["question"],
+        "Context": None,
+        "Answer Key": "ABCDE"[row["answer"]],
+    } | {f"Option {place + 1}": (row["choices"] + [None] * 5)[place] for place in range(5)}
+
+
+def alghafa(number: int, row: dict[str, Any]) -> dict[str, Any]:
+    """The harness takes every other column for an option."""
+    options = {f"sol{place}": choice for place, choice in enumerate(row["choices"], start=1)}
+    return {"query": row["question"]} | options | {"label": str(row["answer"])}
+
+
+RECORDS = {"arabicmmlu": arabicmmlu, "alghafa": alghafa}
+
+
+def own_functions(task: str) -> dict[str, Any]:
+    """What the harness' configuration of the task names: its prompts, choices and right answers."""
+    if task == "alghafa":
+        from lm_eval.tasks.arabic_leaderboard_complete.arabic_leaderboard_alghafa import utils
+
+        texts = {"doc_to_text": "{{query}}", "doc_to_choice": "choices", "doc_to_target": "{{gold}}"}
+        return texts | {"process_docs": utils.process_docs}
+    from lm_eval.tasks.arabicmmlu import utils
+
+    return {
+        "doc_to_text": utils.doc_to_text,
+        "doc_to_choice": utils.doc_to_choice,
+        "doc_to_target": "Answer Key",
+    }
+
+
+def lm_eval_side(model: str, dtype: str, task: str, items: Path, batch_sizes: Sequence[str]) -> list[dict[str, Any]]:
     """One result a batch size, through the harness' own task, model class and metrics."""
     from lm_eval.api.task import ConfigurableTask
     from lm_eval.evaluator import evaluate
     from lm_eval.models.huggingface import HFLM
-    from lm_eval.tasks.arabicmmlu import utils
 
     class Timed(HFLM):  # type: ignore[misc]
         seconds = 0.0
@@ -69,22 +95,20 @@ def lm_eval_side(model: str, dtype: str, items: Path, batch_sizes: Sequence[str]
     results = []
     for size in batch_sizes:
         timed.batch_size_per_gpu = size if size == "auto" else int(size)
-        task = ConfigurableTask(
+        questions = ConfigurableTask(
             config={
-                "task": "arabicmmlu_ours",
+                "task": "questions",
                 "dataset_path": "json",
                 "dataset_kwargs": {"data_files": {"test": str(items)}},
                 "test_split": "test",
                 "output_type": "multiple_choice",
-                "doc_to_text": utils.doc_to_text,
-                "doc_to_choice": utils.doc_to_choice,
-                "doc_to_target": "Answer Key",
                 "metric_list": [{"metric": name, "aggregation": "mean"} for name in ("acc", "acc_norm")],
             }
+            | own_functions(task)
         )
-        found = evaluate(lm=timed, task_dict={"arabicmmlu_ours": task}, log_samples=True, bootstrap_iters=0)
-        samples = sorted(found["samples"]["arabicmmlu_ours"], key=lambda sample: sample["doc_id"])
-        scores = found["results"]["arabicmmlu_ours"]
+        found = evaluate(lm=timed, task_dict={"questions": questions}, log_samples=True, bootstrap_iters=0)
+        samples = sorted(found["samples"]["questions"], key=lambda sample: sample["doc_id"])
+        scores = found["results"]["questions"]
         results.append(
             {
                 "batch": size,
@@ -97,7 +121,7 @@ def lm_eval_side(model: str, dtype: str, items: Path, batch_sizes: Sequence[str]
     return results
 
 
-def our_side(model: str, dtype: str, items: Path) -> list[dict[str, Any]]:
+def our_side(model: str, dtype: str, task: str, items: Path) -> list[dict[str, Any]]:
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -111,7 +135,7 @@ def our_side(model: str, dtype: str, items: Path) -> list[dict[str, Any]]:
     subject = Subject(loaded, load_tokenizer(Path(model)), "ours")
     about = {"set": "s", "subject": "x", "level": "y"}
     rows = [
-        about | {"id": str(place), "item": render("lm_eval", "arabicmmlu", record)}
+        about | {"id": str(place), "item": render("lm_eval", task, record)}
         for place, record in enumerate(read_jsonl(items))
     ]
     start = time.perf_counter()
@@ -130,7 +154,8 @@ def our_side(model: str, dtype: str, items: Path) -> list[dict[str, Any]]:
 def run_apart(side: str, given: argparse.Namespace, items: Path, batch_sizes: Sequence[str]) -> list[dict[str, Any]]:
     out = items.with_name("result.json")
     command = [sys.executable, "-m", "tests.speed_against_lm_eval", given.model, "--dtype", given.dtype]
-    command += ["--records", str(items), "--side", side, "--out", str(out), "--batch-sizes", *batch_sizes]
+    command += ["--task", given.task, "--records", str(items), "--side", side, "--out", str(out)]
+    command += ["--batch-sizes", *batch_sizes]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     found: list[dict[str, Any]] = json.loads(out.read_text(encoding="utf-8"))
     return found
@@ -153,8 +178,9 @@ def picks(result: dict[str, Any]) -> list[int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="a Transformers folder")
+    parser.add_argument("--task", default="arabicmmlu", choices=tuple(RECORDS))
     parser.add_argument("--items", type=int, default=64)
-    parser.add_argument("--records", type=Path, help="a JSONL file with ArabicMMLU's records, instead of ours")
+    parser.add_argument("--records", type=Path, help="a JSONL file with the task's records, instead of ours")
     parser.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float32"))
     parser.add_argument("--batch-sizes", nargs="+", default=["1", "2", "4", "8", "16", "32"], help="numbers, or auto")
     parser.add_argument("--pairs-of-runs", type=int, default=3)
@@ -164,11 +190,15 @@ def main() -> None:
     if given.side:
         side = our_side if given.side == "ours" else lm_eval_side
         sizes = [] if given.side == "ours" else [given.batch_sizes]
-        given.out.write_text(json.dumps(side(given.model, given.dtype, given.records, *sizes)), encoding="utf-8")
+        found = side(given.model, given.dtype, given.task, given.records, *sizes)
+        given.out.write_text(json.dumps(found), encoding="utf-8")
         return
+    rows = read_jsonl(given.records) if given.records else records(given.items, given.task)
+    if given.task == "alghafa" and len({frozenset(row) for row in rows}) > 1:
+        parser.error("the records need the same columns: datasets would fill the others with null, options to lm_eval")
     with tempfile.TemporaryDirectory() as folder:
         items = Path(folder) / "items.jsonl"
-        write_jsonl(items, read_jsonl(given.records) if given.records else records(given.items))
+        write_jsonl(items, rows)
         sought = run_apart("lm_eval", given, items, given.batch_sizes)
         for result in sought:
             print(line(f"lm_eval, batch {result['batch']}", result), flush=True)

@@ -135,12 +135,25 @@ def test_a_harness_item_is_scored_as_one_text_split_where_the_prompt_ends(subjec
         assert row["correct_raw"] == (int(np.argmax(expected)) == item.answer)
 
 
+def test_an_option_is_weighed_by_its_own_characters_without_the_delimiter(subject: Subject) -> None:
+    """As lm_eval's acc_norm: by the option as the record holds it, its own spaces included."""
+    record = next(case["record"] for case in GOLDEN if case["record"].get("sol2", "").startswith(" "))
+    row = {"id": "1", "set": "s", "subject": "x", "level": "y", "item": harness.render("lm_eval", "alghafa", record)}
+    scored = harness.harness_rows(subject, [row], "own_harness")[0]
+    sizes = [len(record[f"sol{number}"]) for number in range(1, 6)]
+    expected = [nats / size for nats, size in zip(scored["choice_nats"], sizes, strict=True)]
+    assert scored["choice_logprobs"] == pytest.approx(expected)
+    assert scored["predicted"] == int(np.argmax(expected))
+
+
 @pytest.mark.parametrize(
     ("prompts", "layout", "change", "words"),
     [
         ("oall", "choices", {}, "oall has no prompt for the layout choices"),
         ("lm_eval", "arabicmmlu", {"Answer Key": "Z"}, "not a record of arabicmmlu"),
         ("lm_eval", "arabicmmlu", {"Level": "Kindergarten"}, "Kindergarten"),
+        ("lm_eval", "alghafa", {"query": "س؟", "sol1": "لا", "sol2": None, "label": "0"}, "an option is empty"),
+        ("lm_eval", "alghafa", {"query": "س؟", "sol1": "لا", "sol2": "نعم", "label": "2"}, "2 is not in range"),
     ],
 )
 def test_a_record_that_the_harness_cannot_show_is_one_sentence(

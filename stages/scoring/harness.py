@@ -1,7 +1,8 @@
 """The prompts of other evaluators, byte for byte, so that our numbers can be checked against theirs.
 
-`lm_eval` is lm-evaluation-harness 0.4 (tasks `arabicmmlu` and `arab_culture`), `oall` the Open Arabic LLM Leaderboard
-v2 as lighteval's `arabic` tasks write its queries (since 0.13 lighteval puts a blank line behind their instruction).
+`lm_eval` is lm-evaluation-harness 0.4 (tasks `arabicmmlu`, `arab_culture` and `arabic_leaderboard_alghafa`), `oall` the
+Open Arabic LLM Leaderboard v2 as lighteval's `arabic` tasks write its queries (since 0.13 lighteval puts a blank line
+behind their instruction). Both show AlGhafa's options numbered; lm_eval scores their texts, OALL their numbers.
 Zero shots, plain text without a chat template. Prompt and continuation are tokenised together and split where the
 prompt ends, as both do; lm_eval's `acc` is `correct_raw`, its `acc_norm` and OALL's accuracy are `correct`, per
 character. tests/golden/harness_prompts.json was written by their own functions.
@@ -138,6 +139,21 @@ def _lm_eval_arabculture(record: Row) -> Item:
     return Item(prompt, list(keys), keys.index(record["answer_key"]["arabic_answer_key"].strip()))
 
 
+def _lm_eval_alghafa(record: Row) -> Item:
+    prompt, options = _alghafa(record)
+    if not all(options):
+        raise ValueError("an option is empty")
+    answer = range(len(options)).index(int(record["label"]))
+    return Item(prompt, [" " + option for option in options], answer)
+
+
+def _alghafa(record: Row) -> tuple[str, list[str]]:
+    """The prompt, which both harnesses write alike, and the options."""
+    options = [record[f"sol{number}"] for number in range(1, 6) if f"sol{number}" in record]
+    lines = "".join(f"{index}) {option}\n" for index, option in enumerate(options))
+    return f"{EXAMS}\n\nالسؤال: {record['query']}\n{lines}الإجابة:", options
+
+
 # ---------------------------------------------------------------- Open Arabic LLM Leaderboard v2
 
 
@@ -164,9 +180,7 @@ def _oall_acva(record: Row) -> Item:
 
 
 def _oall_alghafa(record: Row) -> Item:
-    options = [record[f"sol{number}"] for number in range(1, 6) if f"sol{number}" in record]
-    lines = "".join(f"{index}) {option}\n" for index, option in enumerate(options))
-    prompt = f"{EXAMS}\n\nالسؤال: {record['query']}\n{lines}الإجابة:"
+    prompt, options = _alghafa(record)
     return Item(prompt, [str(index) for index in range(len(options))], int(record["label"]))
 
 
@@ -177,7 +191,11 @@ def _oall_aratrust(record: Row) -> Item:
 
 
 PROMPTS: dict[str, dict[str, Callable[[Row], Item]]] = {
-    "lm_eval": {"arabicmmlu": _lm_eval_arabicmmlu, "arabculture": _lm_eval_arabculture},
+    "lm_eval": {
+        "arabicmmlu": _lm_eval_arabicmmlu,
+        "arabculture": _lm_eval_arabculture,
+        "alghafa": _lm_eval_alghafa,
+    },
     "oall": {
         "arabicmmlu": _oall_arabicmmlu,
         "exams": _oall_exams,
