@@ -153,6 +153,7 @@ def test_an_option_is_weighed_by_its_own_characters_without_the_delimiter(subjec
         ("lm_eval", "arabicmmlu", {"Answer Key": "Z"}, "not a record of arabicmmlu"),
         ("lm_eval", "arabicmmlu", {"Level": "Kindergarten"}, "Kindergarten"),
         ("lm_eval", "alghafa", {"query": "س؟", "sol1": "لا", "sol2": None, "label": "0"}, "an option is empty"),
+        ("oall", "alghafa", {"query": "س؟", "sol1": "لا", "sol2": "", "label": "0"}, "an option is empty"),
         ("lm_eval", "alghafa", {"query": "س؟", "sol1": "لا", "sol2": "نعم", "label": "2"}, "2 is not in range"),
     ],
 )

@@ -140,18 +140,18 @@ def _lm_eval_arabculture(record: Row) -> Item:
 
 
 def _lm_eval_alghafa(record: Row) -> Item:
-    prompt, options = _alghafa(record)
-    if not all(options):
-        raise ValueError("an option is empty")
-    answer = range(len(options)).index(int(record["label"]))
+    prompt, options, answer = _alghafa(record)
     return Item(prompt, [" " + option for option in options], answer)
 
 
-def _alghafa(record: Row) -> tuple[str, list[str]]:
-    """The prompt, which both harnesses write alike, and the options."""
+def _alghafa(record: Row) -> tuple[str, list[str], int]:
+    """The prompt, which both harnesses write alike, the options, and the index of the right one."""
     options = [record[f"sol{number}"] for number in range(1, 6) if f"sol{number}" in record]
+    if not all(options):
+        raise ValueError("an option is empty")
     lines = "".join(f"{index}) {option}\n" for index, option in enumerate(options))
-    return f"{EXAMS}\n\nالسؤال: {record['query']}\n{lines}الإجابة:", options
+    answer = range(len(options)).index(int(record["label"]))
+    return f"{EXAMS}\n\nالسؤال: {record['query']}\n{lines}الإجابة:", options, answer
 
 
 # ---------------------------------------------------------------- Open Arabic LLM Leaderboard v2
@@ -180,8 +180,8 @@ def _oall_acva(record: Row) -> Item:
 
 
 def _oall_alghafa(record: Row) -> Item:
-    prompt, options = _alghafa(record)
-    return Item(prompt, [str(index) for index in range(len(options))], int(record["label"]))
+    prompt, options, answer = _alghafa(record)
+    return Item(prompt, [str(index) for index in range(len(options))], answer)
 
 
 def _oall_aratrust(record: Row) -> Item:
