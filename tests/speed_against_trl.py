@@ -6,7 +6,9 @@ Both sides start on the base with a fresh LoRA adapter and train the same rows i
 the same size and the same dtype, and run in a process of their own. TRL's side is what its documentation shows
 (trainer, config, PEFT config, text columns) with its own defaults, activation checkpointing and reference passes
 among them; only the order of rows is fixed, so that the losses can be compared. Ours is what `train` does; its
-reference pass is timed beside it. Not a test: it takes minutes, and its result belongs to a machine.
+reference pass is a process of its own, as the stage `reference` is, timed beside it. In bfloat16 an optimizer step
+turns the last bit of a gradient into a whole step of a weight, so that losses part from the second step on: compare
+them in float32. Not a test: it takes minutes, and its result belongs to a machine.
 """
 
 from __future__ import annotations
@@ -23,7 +25,11 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stages.methods.order import Seen
+    from stages.params import Budget, TrainMethod
 
 METHODS = ("sft", "dpo", "ipo", "cpo", "kto")
 MICROBATCH = {"kto": 4}  # of the others 2; KTO estimates its KL term over the micro-batch
@@ -52,7 +58,7 @@ def example(number: int) -> dict[str, str]:
     return {"prompt": f"حدثني عن {topic} في حياة الناس.", "chosen": good, "rejected": f"لا أعرف، وربما {good}"}
 
 
-def arguments(method: str, steps: int, rows_per_step: int) -> dict[str, Any]:
+def arguments(method: str, steps: int, rows_per_step: int, dtype: str) -> dict[str, Any]:
     micro = MICROBATCH.get(method, 2)
     return {
         "max_steps": steps,
@@ -65,7 +71,7 @@ def arguments(method: str, steps: int, rows_per_step: int) -> dict[str, Any]:
         "save_strategy": "no",
         "report_to": "none",
         "use_cpu": True,
-        "bf16": True,
+        "bf16": dtype == "bfloat16",
     }
 
 
@@ -97,14 +103,13 @@ def lora() -> Any:
     return LoraConfig(r=16, lora_alpha=32, lora_dropout=0.0, target_modules=LORA_TARGETS, task_type="CAUSAL_LM")
 
 
-def plain_trl(base: str, method: str, steps: int, rows_per_step: int, folder: str, _lean: bool) -> dict[str, Any]:
+def plain_trl(given: argparse.Namespace, folder: str) -> dict[str, Any]:
     """As documented; activation checkpointing is TRL's default, so that there is nothing to ask for."""
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
     from datasets import Dataset
     from transformers import AutoTokenizer
 
-    given = arguments(method, steps, rows_per_step) | {"output_dir": folder}
-    init = {"model_init_kwargs": {"dtype": "bfloat16"}}
+    method = given.methods[0]
     if method == "cpo":
         from trl.experimental.cpo import CPOConfig as Config
         from trl.experimental.cpo import CPOTrainer as Trainer
@@ -117,41 +122,32 @@ def plain_trl(base: str, method: str, steps: int, rows_per_step: int, folder: st
     else:
         from trl import DPOConfig as Config
         from trl import DPOTrainer as Trainer
+    settings = arguments(method, given.steps, given.rows_per_step, given.dtype) | {"output_dir": folder}
     if method in BETAS:
-        given["beta"] = BETAS[method]
+        settings["beta"] = BETAS[method]
     if method == "ipo":
-        given["loss_type"] = ["ipo"]
+        settings["loss_type"] = ["ipo"]
     if method != "kto":
-        given["train_sampling_strategy"] = "sequential"
+        settings["train_sampling_strategy"] = "sequential"
     trainer = Trainer(
-        model=base,
-        args=Config(**given, **init),
-        train_dataset=Dataset.from_list(rendered(base, method, steps * rows_per_step)),
-        processing_class=AutoTokenizer.from_pretrained(base, local_files_only=True),
+        model=given.base,
+        args=Config(**settings, model_init_kwargs={"dtype": given.dtype}),
+        train_dataset=Dataset.from_list(rendered(given.base, method, given.steps * given.rows_per_step)),
+        processing_class=AutoTokenizer.from_pretrained(given.base, local_files_only=True),
         peft_config=lora(),
     )
-    return timed(trainer) | {"reference_seconds": 0.0}
+    return timed(trainer)
 
 
-def ours(base: str, method: str, steps: int, rows_per_step: int, folder: str, lean: bool) -> dict[str, Any]:
-    import torch
-    from peft import get_peft_model
-    from transformers import AutoModelForCausalLM, PreTrainedModel, set_seed
-
-    from stages.methods.head import project_trained_positions
-    from stages.methods.run import Run
-    from stages.models import configure_torch, load_tokenizer
+def our_task(given: argparse.Namespace) -> tuple[TrainMethod, Budget, Seen]:
+    """What is trained, for how long, on what: the same text as TRL's side reads, as token ids."""
+    from stages.methods.order import Seen
+    from stages.models import load_tokenizer
     from stages.params import Budget, load_params
-    from stages.scoring.logprobs import completion_logprobs
     from stages.tokens import Encoded
 
-    params = load_params()
-    profile = replace(params.profiles["local"], activation_checkpointing=lean)
-    configure_torch(profile)
-    tokenizer = load_tokenizer(Path(base))
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16, local_files_only=True)
-    set_seed(1)
-    peft_model: Any = get_peft_model(model, lora())
+    name = given.methods[0]
+    tokenizer = load_tokenizer(Path(given.base))
 
     def ids(text: str) -> list[int]:
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -159,38 +155,80 @@ def ours(base: str, method: str, steps: int, rows_per_step: int, folder: str, le
     def encoded(prompt: str, answer: str) -> Encoded:
         return Encoded(ids(prompt), [*ids(answer), tokenizer.eos_token_id])
 
-    rows = rendered(base, method, steps * rows_per_step)
+    rows = rendered(given.base, name, given.steps * given.rows_per_step)
     answers = [
         {side: encoded(row["prompt"], row[side]) for side in ("completion", "chosen", "rejected") if side in row}
         for row in rows
     ]
-    spent = 0.0
+    method = replace(load_params().train[name], **({"beta": BETAS[name]} if name in BETAS else {}))
+    budget = Budget(1e-4, given.steps, given.rows_per_step, MICROBATCH.get(name, 2), 512)
+    return method, budget, Seen(answers, [row["label"] for row in rows if "label" in row])
 
-    def reference(asked: Any) -> list[float]:
-        nonlocal spent
-        began = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16):
-            nats = completion_logprobs(PreTrainedModel.eval(peft_model), asked)
-        spent += time.perf_counter() - began
-        return nats
 
+def our_model(given: argparse.Namespace) -> Any:
+    from peft import get_peft_model
+    from transformers import AutoModelForCausalLM, set_seed
+
+    from stages.models import configure_torch
+    from stages.params import load_params
+
+    configure_torch(load_params().profiles["local"])
+    model = AutoModelForCausalLM.from_pretrained(given.base, dtype=given.dtype, local_files_only=True)
+    set_seed(1)
+    return get_peft_model(model, lora())
+
+
+def our_reference(given: argparse.Namespace, _: str) -> dict[str, Any]:
+    """As the stage `reference` computes it, which several methods, betas and learning rates share."""
+    import torch
+
+    from stages.methods.order import MONITORED, answer_key, asked_of_reference
+    from stages.scoring.logprobs import completion_logprobs
+
+    if given.methods[0] not in MONITORED:
+        return {"seconds": 0.0, "nats": {}}
+    method, budget, seen = our_task(given)
+    answers = {answer_key(answer): answer for answer in asked_of_reference(method, seen, budget)}
+    model = our_model(given).eval()
+    began = time.perf_counter()
+    with torch.autocast("cpu", torch.bfloat16, enabled=given.dtype == "bfloat16"):
+        nats = completion_logprobs(model, list(answers.values()))
+    return {"seconds": time.perf_counter() - began, "nats": dict(zip(answers, nats, strict=True))}
+
+
+def ours(given: argparse.Namespace, folder: str) -> dict[str, Any]:
+    from stages.methods.head import project_trained_positions
+    from stages.methods.order import answer_key
+    from stages.methods.run import Run
+    from stages.models import load_tokenizer
+    from stages.params import load_params
+
+    profile = replace(
+        load_params().profiles["local"], dtype=given.dtype, activation_checkpointing=given.activation_checkpointing
+    )
+    method, budget, seen = our_task(given)
+    nats = json.loads(given.reference.read_text(encoding="utf-8"))["nats"]
+    model = our_model(given)
     run = Run(
-        model=peft_model,
-        tokenizer=tokenizer,
-        method=replace(params.train[method], **({"beta": BETAS[method]} if method in BETAS else {})),
-        budget=Budget(1e-4, steps, rows_per_step, MICROBATCH.get(method, 2), 512),
+        model=model,
+        tokenizer=load_tokenizer(Path(given.base)),
+        method=method,
+        budget=budget,
         profile=profile,
         seed=1,
-        rows=answers,
-        labels=[row["label"] for row in rows if "label" in row],
-        reference=reference,
+        rows=seen.rows,
+        labels=seen.labels,
+        reference=lambda answers: [nats[answer_key(answer)] for answer in answers] if nats else [],
         scratch=Path(folder),
     )
-    trainer = importlib.import_module(f"stages.methods.{method}").build_trainer(run)
+    trainer = importlib.import_module(f"stages.methods.{method.method}").build_trainer(run)
     trainer.args.lr_scheduler_type = "constant"
     trainer.args.warmup_steps = 0
-    project_trained_positions(peft_model)
-    return timed(trainer) | {"reference_seconds": spent}
+    project_trained_positions(model)
+    return timed(trainer)
+
+
+SIDES = {"trl": plain_trl, "reference": our_reference, "ours": ours}
 
 
 def timed(trainer: Any) -> dict[str, Any]:
@@ -217,59 +255,50 @@ def timed(trainer: Any) -> dict[str, Any]:
     }
 
 
-def run_apart(side: str, base: str, method: str, steps: int, rows_per_step: int, lean: bool) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "result.json"
-        command = [sys.executable, "-m", "tests.speed_against_trl", base, "--methods", method, "--steps", str(steps)]
-        command += ["--rows-per-step", str(rows_per_step), "--side", side, "--out", str(out)]
-        command += ["--activation-checkpointing"] if lean else []
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # each step's log
-        result: dict[str, Any] = json.loads(out.read_text())
+def run_apart(side: str, method: str, given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    out = folder / f"{side}.json"
+    command = [sys.executable, "-m", "tests.speed_against_trl", given.base, "--methods", method, "--side", side]
+    command += ["--dtype", given.dtype, "--steps", str(given.steps), "--rows-per-step", str(given.rows_per_step)]
+    command += ["--out", str(out), "--reference", str(folder / "reference.json")]
+    command += ["--activation-checkpointing"] if given.activation_checkpointing else []
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # each step's log
+    result: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return result
+
+
+def compare(method: str, given: argparse.Namespace) -> float:
+    """One pair of runs, printed; the ratio of their seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        theirs, reference, own = (run_apart(side, method, given, Path(folder)) for side in SIDES)
+    ratio: float = theirs["seconds_per_step"] / own["seconds_per_step"]
+    apart = max(abs(a - b) for a, b in zip(theirs["losses"], own["losses"], strict=True))
+    print(
+        f"{method:6}  {theirs['seconds_per_step']:10.2f}  {own['seconds_per_step']:11.2f}  {ratio:5.2f}  "
+        f"{reference['seconds']:11.1f}  {theirs['peak_gib']:7.2f}  {own['peak_gib']:8.2f}  {apart:.5f}",
+        flush=True,
+    )
+    return ratio
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("base", help="a Transformers folder")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float32"))
     parser.add_argument("--pairs-of-runs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=4, help="the first of them is not counted")
     parser.add_argument("--rows-per-step", type=int, default=8, help="or pairs; a multiple of 4")
     parser.add_argument("--activation-checkpointing", action="store_true", help="for ours too: less memory, slower")
-    parser.add_argument("--side", choices=("trl", "ours"), help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    for hidden in ("--side", "--out", "--reference"):
+        parser.add_argument(hidden, type=str if hidden == "--side" else Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.side:
-        side = ours if given.side == "ours" else plain_trl
         with tempfile.TemporaryDirectory() as folder:
-            given.out.write_text(
-                json.dumps(
-                    side(
-                        given.base,
-                        given.methods[0],
-                        given.steps,
-                        given.rows_per_step,
-                        folder,
-                        given.activation_checkpointing,
-                    )
-                )
-            )
+            given.out.write_text(json.dumps(SIDES[given.side](given, folder)), encoding="utf-8")
         return
     print("method  TRL s/step  ours s/step  ratio  reference s  TRL GiB  ours GiB  largest loss difference")
     for method in given.methods:
-        ratios = []
-        for _ in range(given.pairs_of_runs):
-            theirs, own = (
-                run_apart(side, given.base, method, given.steps, given.rows_per_step, given.activation_checkpointing)
-                for side in ("trl", "ours")
-            )
-            ratios.append(theirs["seconds_per_step"] / own["seconds_per_step"])
-            apart = max(abs(a - b) for a, b in zip(theirs["losses"], own["losses"], strict=True))
-            print(
-                f"{method:6}  {theirs['seconds_per_step']:10.2f}  {own['seconds_per_step']:11.2f}  {ratios[-1]:5.2f}  "
-                f"{own['reference_seconds']:11.1f}  {theirs['peak_gib']:7.2f}  {own['peak_gib']:8.2f}  {apart:.4f}",
-                flush=True,
-            )
+        ratios = [compare(method, given) for _ in range(given.pairs_of_runs)]
         low, high = min(ratios), max(ratios)
         print(f"{method}: median ratio {statistics.median(ratios):.2f} [{low:.2f}, {high:.2f}]", flush=True)
 

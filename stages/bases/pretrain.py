@@ -14,6 +14,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM, Trainer, TrainingArguments, set_seed
 
+from stages.bases.muon import Muon
 from stages.checkpoints import SaveEveryMinute, newest_checkpoint, scratch_folder
 from stages.errors import PipelineError
 from stages.files import sha256
@@ -121,6 +122,15 @@ def pretrain(base: PretrainBase, corpus: Path, folder: Path) -> int:
         f"base: pretraining a Qwen3 of {model.num_parameters():,} parameters, vocabulary {len(tokenizer):,}, "
         f"on {tokens_seen:,} tokens ({tokens_seen / blocks.tokens:.1f} passes over {blocks.tokens:,})"
     )
+    embedding = model.get_input_embeddings().weight
+    matrices = [weight for weight in model.parameters() if weight.ndim == 2 and weight is not embedding]
+    optimizer = Muon(
+        matrices,
+        [weight for weight in model.parameters() if weight.ndim < 2 or weight is embedding],
+        lr=base.learning_rate,
+        weight_decay=0.1,
+        betas=(0.9, 0.95),
+    )
     scratch = scratch_folder("base", {"base": vars(base), "corpus": sha256(corpus), "torch": torch.__version__})
     trainer = Trainer(
         model=model,
@@ -129,11 +139,8 @@ def pretrain(base: PretrainBase, corpus: Path, folder: Path) -> int:
             max_steps=base.steps,
             per_device_train_batch_size=base.sequences_per_step,
             learning_rate=base.learning_rate,
-            lr_scheduler_type="cosine_with_min_lr",
-            lr_scheduler_kwargs={"min_lr_rate": 0.05},
+            lr_scheduler_type="linear",  # to zero
             warmup_steps=min(50, base.steps // 4),
-            weight_decay=0.1,
-            adam_beta2=0.95,
             max_grad_norm=1.0,
             seed=base.seed,
             data_seed=base.seed,
@@ -145,6 +152,7 @@ def pretrain(base: PretrainBase, corpus: Path, folder: Path) -> int:
         ),
         train_dataset=blocks,
         callbacks=[SaveEveryMinute()],
+        optimizers=(optimizer, None),
     )
     show_progress(trainer, "base")
     trainer.train(resume_from_checkpoint=newest_checkpoint(scratch))
