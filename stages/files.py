@@ -26,7 +26,7 @@ def read_json(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise PipelineError(f"{path}: not UTF-8 at byte {error.start}: save the file as UTF-8") from None
     except FileNotFoundError:
-        raise PipelineError(f"{path} is missing: run `dvc repro` to make it, or `dvc pull` to fetch it") from None
+        raise _missing(path) from None
     except json.JSONDecodeError as error:
         raise PipelineError(
             f"{path}:{error.lineno}: not valid JSON ({error.msg}): mend the line or remove it"
@@ -109,8 +109,16 @@ def replaced_folder(path: Path) -> Iterator[Path]:
 
 
 def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Of a file's bytes; raises PipelineError where there is none."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise _missing(path) from None
+
+
+def _missing(path: Path) -> PipelineError:
+    return PipelineError(f"{path} is missing: run `dvc repro` to make it, or `dvc pull` to fetch it")
 
 
 def fingerprint(value: Any) -> str:

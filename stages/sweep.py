@@ -12,6 +12,7 @@ point it was at: finished ones lie in the scratch folder.
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -125,11 +126,14 @@ def judged(points: Sequence[Row], start: Row) -> list[Row]:
 
 
 def summary(points: Sequence[Row], params: Params) -> Row:
-    """Per method: how many points are workable, and the best one, by exact match (right and without a flaw)."""
+    """Per method: how many points are workable, and the best one, by exact match (right and without a flaw).
+
+    Of equals it is the one of the lowest learning rate, and then of the beta nearest to the one that is set.
+    """
     result: Row = {}
     for name in params.sweep.models:
         own = [point for point in points if point["method"] == name]
-        best = max(own, key=lambda point: (point["exact_match"], -point["learning_rate"]))
+        best = max(own, key=lambda point: merit(point, getattr(params.train[point["method"]], "beta", None)))
         options = [f"profiles.{params.profile}.train.{name}.learning_rate={best['learning_rate']}"]
         options += [f"train.{name}.beta={best['beta']}"] if best["beta"] is not None else []
         result[name] = {
@@ -140,6 +144,10 @@ def summary(points: Sequence[Row], params: Params) -> Row:
             "set_it_with": " ".join(f"-S {option}" for option in options),
         }
     return result
+
+
+def merit(point: Row, beta: float | None) -> tuple[float, float, float]:
+    return point["exact_match"], -point["learning_rate"], -abs(math.log(point["beta"] / beta)) if beta else 0.0
 
 
 def main() -> None:

@@ -60,6 +60,8 @@ def test_a_missing_file_is_refused_with_the_next_step(tmp_path: Path) -> None:
     assert refusal(path).startswith(f"{path} is missing: restore it")
     with pytest.raises(PipelineError, match="is missing: run `dvc repro`"):
         read_json(tmp_path / "summary.json")
+    with pytest.raises(PipelineError, match="is missing: run `dvc repro`"):
+        sha256(path)
 
 
 def test_broken_json_is_refused_with_its_line(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ import readme
 import servers
 import torch
 from clones import ROOT, commit, dvc, environment, run, store_at
+from kills import started
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -211,14 +212,7 @@ def test_a_tampered_adapter_is_refused_before_anything_can_load_it(remote: Remot
 
 def killed_when(folder: Path, begun: Callable[[], bool], *arguments: str) -> None:
     """End DVC by SIGKILL once ``begun``."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=folder,
-        env=environment(folder),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = started(folder, *arguments)
     while not begun():
         assert process.poll() is None, "it ended before it could be killed"
         time.sleep(0.005)

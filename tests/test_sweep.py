@@ -55,6 +55,8 @@ def test_the_best_point_is_right_most_often_and_the_gentler_one_of_a_tie() -> No
     assert found["best"]["learning_rate"] == 2e-4
     assert found["set_it_with"] == "-S profiles.embedded.train.dpo.learning_rate=0.0002 -S train.dpo.beta=0.1"
     assert (found["points"], found["workable"]) == (3, 3)
+    tie = sweep.judged([point(beta=beta) for beta in (0.02, 0.1, 0.5)], START)
+    assert sweep.summary(tie, params)["dpo"]["best"]["beta"] == params.train["dpo"].beta == 0.1
 
 
 @pytest.fixture
