@@ -129,11 +129,13 @@ def plain_trl(given: argparse.Namespace, folder: str) -> dict[str, Any]:
         settings["loss_type"] = ["ipo"]
     if method != "kto":
         settings["train_sampling_strategy"] = "sequential"
+    tokenizer = AutoTokenizer.from_pretrained(given.base, local_files_only=True)
+    tokenizer.bos_token = None  # Qwen's own has none; one from a GGUF file may, and TRL's CPO alone would train with it
     trainer = Trainer(
         model=given.base,
         args=Config(**settings, model_init_kwargs={"dtype": given.dtype}),
         train_dataset=Dataset.from_list(rendered(given.base, method, given.steps * given.rows_per_step)),
-        processing_class=AutoTokenizer.from_pretrained(given.base, local_files_only=True),
+        processing_class=tokenizer,
         peft_config=lora(),
     )
     return timed(trainer)
