@@ -304,12 +304,21 @@ class Profile:
 
 @dataclass(frozen=True)
 class OwnTest:
-    """A test set of the user's own: prompts with references, pairs, or questions."""
+    """A test set of the user's own, on this disk or of the hub: prompts with references, pairs, or questions."""
 
     name: str
-    path: str
+    path: str = ""
+    hub: str = ""
+    config: str = ""
+    split: str = "test"
+    revision: str = ""
+    download: bool = False
     layout: str = "auto"
     prompts: Literal["ours", "lm_eval", "oall"] = "ours"
+
+    def __post_init__(self) -> None:
+        if bool(self.path) == bool(self.hub):
+            raise ValueError(f"set exactly one of path and hub, found {'both' if self.path else 'neither'}")
 
 
 @dataclass(frozen=True)

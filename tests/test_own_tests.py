@@ -81,6 +81,33 @@ def test_a_set_that_cannot_be_scored_is_one_sentence(
         read_own([OwnTest(**({"name": "mine", "path": str(tmp_path / "own.jsonl")} | test))])
 
 
+def test_a_data_set_of_the_hub_is_scored_as_its_files_are(tmp_path: Path) -> None:
+    """A folder laid out as the hub's; test_sources.py has the cache and the network."""
+    cases = [case for case in GOLDEN if (case["prompts"], case["layout"]) == ("lm_eval", "arabicmmlu")]
+    write_jsonl(tmp_path / "hub/test.jsonl", FILES["mmlu"])
+    write_jsonl(tmp_path / "hub/train.jsonl", FILES["mmlu"])
+    rows = read_own([OwnTest("mmlu", hub=str(tmp_path / "hub"), prompts="lm_eval")])["harness"]
+    assert [row["item"].prompt for row in rows] == [case["prompt"] for case in cases]
+    assert len({row["id"] for row in rows}) == len(rows) > 1
+    assert all(row["id"].startswith("mmlu-test-") for row in rows)
+
+
+def test_a_row_of_the_hub_that_cannot_be_asked_is_left_out_aloud(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = FILES["questions"][0] | {"answer": 7}
+    write_jsonl(tmp_path / "hub/test.jsonl", [FILES["questions"][0], broken])
+    assert len(read_own([OwnTest("exam", hub=str(tmp_path / "hub"))])["mcq"]) == 1
+    assert "evaluate.own: exam: " in (said := capsys.readouterr().out) and "row 2 is left out: " in said
+
+
+def test_a_hub_id_is_pinned_and_a_set_has_one_place() -> None:
+    with pytest.raises(PipelineError, match="pin OALL/ACVA by its full commit hash"):
+        read_own([OwnTest("acva", hub="OALL/ACVA", prompts="oall")])
+    with pytest.raises(ValueError, match="exactly one of path and hub, found neither"):
+        OwnTest("nowhere")
+
+
 def test_labelled_answers_are_no_test_set(tmp_path: Path) -> None:
     rows = [{"prompt": "س؟", "completion": f"ج {label}", "label": label} for label in (True, False)]
     write_jsonl(tmp_path / "own.jsonl", rows)

@@ -38,7 +38,7 @@ def read_source(source: Source) -> Iterator[tuple[str, Row, str]]:
     that all labels of rated or binary feedback are equal is known, and raised, at the end.
     """
     preset = _preset_of(source)
-    source = _checked(source, preset)
+    source = settled(source)
     ids: set[bytes] = set()
     labels: Counter[bool] = Counter()
     kept, refused, where = 0, "", ""
@@ -68,7 +68,7 @@ def _rows(source: Source, preset: Preset | None) -> Iterator[tuple[str, str, Row
     lenient = preset is not None or bool(source.hub)
     skip: Callable[[Record], str] = preset["skip"] if preset else lambda record: ""
     layouts: dict[str, str] = {}
-    for where, file, origin, record in _hub_records(source) if source.hub else _file_records(source):
+    for where, file, origin, record in records(source):
         if reason := skip(record):
             yield where, SKIPPED, {"reason": reason, "message": reason}
             continue
@@ -84,6 +84,16 @@ def _rows(source: Source, preset: Preset | None) -> Iterator[tuple[str, str, Row
             yield where, SKIPPED, {"reason": refusal.reason, "message": str(refusal)}
             continue
         yield where, kind, row
+
+
+def settled(source: Source) -> Source:
+    """The source with what its preset knows filled in; raises PipelineError for contradictory settings."""
+    return _checked(source, _preset_of(source))
+
+
+def records(source: Source) -> Iterator[Found]:
+    """Every record of a settled source as it stands, none converted or left out."""
+    return _hub_records(source) if source.hub else _file_records(source)
 
 
 def _seen(ids: set[bytes], identity: str) -> str:
@@ -117,7 +127,6 @@ def _preset_of(source: Source) -> Preset | None:
 
 
 def _checked(source: Source, preset: Preset | None) -> Source:
-    """The source with what its preset knows filled in; raises PipelineError for contradictory settings."""
     who = f"source {source.name!r}"
     if preset:
         hub = source.hub or ("" if source.path else preset["hub"])
