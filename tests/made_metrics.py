@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ruamel.yaml import YAML
 
 from stages import compare
 from stages.statistics import bootstrap, bootstrap_ratio
@@ -47,7 +47,7 @@ class World:
 
     def write(self, root: Path) -> None:
         """params.yaml and every file that the three stages read, under ``root``."""
-        shutil.copy(ROOT / "params.yaml", root / "params.yaml")
+        write_params(root / "params.yaml")
         prompts = [self._prompt(index) for index in range(self.prompts)]
         write_lines(root / "data/prepared/generation.jsonl", prompts)
         write(root / "metrics/data.json", data_counts())
@@ -259,9 +259,12 @@ def data_counts() -> dict[str, Any]:
     }
 
 
+TUNED = {"sft_chosen": 1e-3, "dpo": 2e-4, "kto": 2e-4, "ipo": 2e-4, "cpo": 2e-4}
+
+
 def sweep() -> dict[str, Any]:
     """At the rate that most methods use all behave alike, and at five times as much all are better and know less."""
-    rates, methods = (2e-4, 1e-3), ("sft_chosen", "dpo", "kto", "ipo", "cpo")
+    rates, methods = (2e-4, 1e-3), tuple(TUNED)
     points = [
         {
             "method": method,
@@ -277,7 +280,6 @@ def sweep() -> dict[str, Any]:
         for beta in ((None,) if method == "sft_chosen" else (0.1, 0.5))
     ]
     best = {"exact_match": 0.301, "behaviour_rate": 0.801, "beta": 0.1}
-    chosen = {method: 1e-3 if method == "sft_chosen" else 2e-4 for method in methods}
     return {
         "profile": "embedded",
         "prompts": 400,
@@ -285,10 +287,24 @@ def sweep() -> dict[str, Any]:
         "rules": {"fixed_share": 0.5, "kept_share": 0.95},
         "methods": {
             method: {"points": 4, "workable": 1, "diverged": 0, "best": best | {"learning_rate": rate}}
-            for method, rate in chosen.items()
+            for method, rate in TUNED.items()
         },
         "points": points,
     }
+
+
+def write_params(path: Path) -> None:
+    """The project's params with rates and a beta that no sweep of ours moves, the ones of `sweep` above."""
+    yaml = YAML()
+    params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for method, rate in TUNED.items():
+        params["profiles"]["embedded"]["train"][method]["learning_rate"] = rate
+    for method in ("dpo", "ipo"):
+        params["train"][method]["beta"] = 0.1
+    for method in ("kto", "cpo"):
+        params["train"][method]["beta"] = 0.5
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(params, file)
 
 
 def write(path: Path, value: Any) -> None:
