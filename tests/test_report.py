@@ -48,8 +48,9 @@ def composed() -> str:
 
 
 def told() -> World:
-    """DPO and the chosen answers fix the behaviour, IPO forgets, more SFT changes nothing."""
+    """SFT teaches, DPO and the chosen answers fix the behaviour, IPO forgets, more SFT changes nothing."""
     world = World()
+    world.knows["base"] = 0.1
     world.clean |= {"sft_chosen": 0.97, "dpo": 0.97, "kto": 0.97, "ipo": 0.97, "cpo": 0.97}
     world.knows["ipo"] = 0.1
     return world
@@ -145,9 +146,27 @@ def test_another_learning_rate_is_told_with_what_one_rate_for_all_gives(root: Pa
 
 
 def test_the_data_cannot_tell_where_nothing_is_separated_from_the_start(root: Path) -> None:
-    found = answer(page(root, World()))[1]
-    assert "For preferences in pairs the data cannot tell:" in found
-    assert "for binary feedback the data cannot tell:" in found
+    instructions, feedback, budget = answer(page(root, World()))
+    none = "the data cannot tell: `sft` and `sft_more` are not separated from `base`, where the base has"
+    assert instructions.startswith(f"For instruction following {none}")
+    assert "For preferences in pairs the data cannot tell:" in feedback
+    assert "for binary feedback the data cannot tell: `kto` is not separated from `sft`" in feedback
+    assert budget.startswith("For a tight budget the data cannot tell: ") and budget.endswith("from `base`.")
+
+
+def test_a_base_that_training_spoils_is_left_as_it_is(root: Path) -> None:
+    world = World()
+    world.clean["base"], world.knows["base"] = 0.97, 1.0
+    instructions, _, budget = answer(page(root, world))
+    assert instructions.startswith("For instruction following use `base` as it is: `sft` and `sft_more` are behind it")
+    assert budget.startswith("For a tight budget use `base` as it is: ")
+
+
+def test_a_method_that_is_behind_its_start_is_not_recommended(root: Path) -> None:
+    """What is best for binary feedback can still be worse than no feedback."""
+    world = told()
+    world.clean["kto"] = 0.05
+    assert "for binary feedback use `sft` as it is: `kto` is behind it" in answer(page(root, world))[1]
 
 
 def test_feedback_is_held_against_the_control_that_had_none(root: Path) -> None:

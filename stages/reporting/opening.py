@@ -33,9 +33,9 @@ a *tie*. The controls are SFT continued from the same adapter.
 most the fastest one's 95th percentile is as fast.
 6. *Use X* for a kind of data: among the models that train on it, one is *better* than another where exact match \
 separates the two (p-values of all pairs, adjusted together by Holm's method). Of those than which none is better, the \
-one that trains in the fewest seconds is named, with the others as ties; a model that uses feedback must also be \
-separated from `{REFERENCE}`, or the data cannot tell, and it is compared with the control that had no feedback. Where \
-a control that imitates the preferred answers alone is among the ties, no preference loss is recommended, since none \
+one that trains in the fewest seconds is named, with the others as ties; it must also be better than where it \
+starts, the base for instructions and a budget and `{REFERENCE}` for feedback, or the data cannot tell, and a model \
+that uses feedback is compared with the control that had none. Where a control that imitates the preferred answers alone is among the ties, no preference loss is recommended, since none \
 is shown to be worth more than plain SFT.
 7. *A tight budget* is rule 6 over all trained models, a model's seconds counting together with those of the adapter \
 that it starts on (the reference pass that DPO, IPO and KTO share is left out; it stands under Training).

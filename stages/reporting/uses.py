@@ -18,30 +18,39 @@ JOINT = "exact_match"  # right and clean at once, so it judges behaviour and kno
 
 @dataclass(frozen=True)
 class Choice:
-    """Rule 6: the cheapest of the models than which none is better, and the others of these."""
+    """Rule 6: the models than which none is better, cheapest first, and which of these are ahead of their start."""
 
-    model: str
-    ties: list[str]
+    unbeaten: list[str]
+    ahead: list[str]
     beaten: list[str]
+
+    @property
+    def model(self) -> str:
+        return self.ahead[0]
+
+    @property
+    def ties(self) -> list[str]:
+        return [name for name in self.unbeaten if name != self.model]
 
 
 def choose(
-    names: Sequence[str], scores: Mapping[str, Scores], seconds: Mapping[str, float], params: Params
-) -> Choice | None:
-    """None without a model, or without a prompt that can be right or wrong."""
+    names: Sequence[str], start: str, scores: Mapping[str, Scores], seconds: Mapping[str, float], params: Params
+) -> Choice | str:
+    """What to use, or in words why the scores name nothing."""
     if not names or not scores[names[0]].prompts[JOINT]:
-        return None
-    better = better_than(scores, names, JOINT, params.evaluate)
-    unbeaten = sorted((name for name in names if not better[name]), key=lambda name: seconds[name])
-    return Choice(unbeaten[0], unbeaten[1:], [name for name in names if better[name]])
-
-
-def learnt(names: Sequence[str], scores: Mapping[str, Scores], params: Params) -> list[str]:
-    """Those of the names that are separated from, and better than, what they start from."""
-    if REFERENCE not in scores:
-        return []
-    worse = better_than(scores, [REFERENCE, *names], JOINT, params.evaluate)[REFERENCE]
-    return [name for name in names if name in worse]
+        return "nothing was trained or scored"
+    better = better_than(scores, [start, *names], JOINT, params.evaluate)
+    learnt = [name for name in names if name in better[start]]
+    unbeaten = sorted((name for name in names if not better[name] - {start}), key=lambda name: seconds[name])
+    ahead = [name for name in unbeaten if name in learnt]
+    if ahead:
+        return Choice(unbeaten, ahead, [name for name in names if name not in unbeaten])
+    are = "are" if len(names) > 1 else "is"
+    if learnt:
+        return f"the data cannot tell: {words(learnt)} are ahead of `{start}`, and yet beaten"
+    if all(start in better[name] for name in names):
+        return f"use `{start}` as it is: {words(names)} {are} behind it"
+    return f"the data cannot tell: {words(names)} {are} not separated from `{start}`"
 
 
 def beside_controls(
@@ -131,55 +140,47 @@ def uses(
         row = methods[model]
         return percent_interval(row[JOINT], row[f"{JOINT}_low"], row[f"{JOINT}_high"])
 
-    def use(choice: Choice | None, purpose: str, only: str = "") -> str:
-        if choice is None:
-            return f"for {purpose} nothing was trained or scored"
+    def use(choice: Choice, only: str = "") -> str:
         ties = f", tied with {words(choice.ties)}" if choice.ties else ""
-        return f"for {purpose} use `{choice.model}`{only} (exact match {exact(choice.model)}{ties})"
+        return f"use `{choice.model}`{only} (exact match {exact(choice.model)}{ties})"
 
-    def feedback(names: Sequence[str], purpose: str) -> str:
-        found = learnt(names, scores, params)
-        if names and not found:
-            are = "are" if len(names) > 1 else "is"
-            return f"for {purpose} the data cannot tell: {words(names)} {are} not separated from `{REFERENCE}`"
-        choice = choose(names, scores, seconds, params)
-        if choice is None:
-            return use(choice, purpose)
-        unbeaten = [choice.model, *choice.ties]
-        if not (ahead := [name for name in unbeaten if name in found]):
-            return f"for {purpose} the data cannot tell: {words(found)} are ahead of `{REFERENCE}`, and yet beaten"
-        choice = Choice(ahead[0], [name for name in unbeaten if name != ahead[0]], choice.beaten)
-        beside = beside_controls(ahead, by_data["sft"], scores, params)
-        imitators = [name for name in unbeaten if params.train[name].method == "sft"]
+    def feedback(names: Sequence[str]) -> str:
+        choice = choose(names, REFERENCE, scores, seconds, params)
+        if isinstance(choice, str):
+            return choice
+        beside = beside_controls(choice.ahead, by_data["sft"], scores, params)
+        imitators = [name for name in choice.unbeaten if params.train[name].method == "sft"]
         if not imitators:
             only = ", the only one that trains on it" if len(names) == 1 else ""
-            return use(choice, purpose, only) + at_rates(params, choice) + beside
-        losses = [name for name in unbeaten if name not in imitators]
+            return use(choice, only) + at_rates(params, choice) + beside
+        losses = [name for name in choice.unbeaten if name not in imitators]
         if not losses:
-            return use(choice, purpose, ", plain SFT on the preferred answers") + at_rates(params, choice) + beside
+            return use(choice, ", plain SFT on the preferred answers") + at_rates(params, choice) + beside
         return (
-            f"for {purpose} the data cannot tell a preference loss from plain SFT on the preferred answers: "
+            f"the data cannot tell a preference loss from plain SFT on the preferred answers: "
             f"{words(losses)} {'tie' if len(losses) > 1 else 'ties'} with the control {words(imitators)} (exact match "
             f"{between([methods[name][JOINT] for name in losses])} and {exact(imitators[0])}), "
-            f"{'all' if ahead == unbeaten else words(ahead)} ahead of "
+            f"{'all' if choice.ahead == choice.unbeaten else words(choice.ahead)} ahead of "
             f"`{REFERENCE}`{beside.replace(', ahead of ', ' and ')}, and of the ties `{choice.model}` takes the fewest "
             f"seconds" + at_rates(params, choice)
         )
 
-    instructions = use(choose(by_data["sft"], scores, seconds, params), "instruction following")
-    against_base = f", where the base has {exact('base')}" if methods["base"][JOINT] is not None else ""
-    frugal = choose(list(training), scores, seconds, params)
-    budget = use(frugal, "a tight budget")
-    if frugal is not None:
-        budget += f", {duration(seconds[frugal.model])} of training a seed with its start"
-        if frugal.ties:
-            dearer = [seconds[name] for name in frugal.ties]
-            budget += f" where the ties take {duration(min(dearer))} to {duration(max(dearer))}"
-        budget += at_rates(params, frugal)
-        budget += f"; at least one of these is ahead of {words(frugal.beaten)}" if frugal.beaten else ""
-    answer = [
-        f"{instructions}{against_base}.",
-        f"{feedback(by_data['pairs'], 'preferences in pairs')}; {feedback(by_data['unpaired'], 'binary feedback')}.",
-        f"{budget}.",
+    def instructions(choice: Choice | str) -> str:
+        said = choice if isinstance(choice, str) else use(choice)
+        return f"{said}, where the base has {exact('base')}" if methods["base"][JOINT] is not None else said
+
+    def budget(choice: Choice | str) -> str:
+        if isinstance(choice, str):
+            return choice
+        said = f"{use(choice)}, {duration(seconds[choice.model])} of training a seed with its start"
+        if choice.ties:
+            dearer = [seconds[name] for name in choice.ties]
+            said += f" where the ties take {duration(min(dearer))} to {duration(max(dearer))}"
+        said += at_rates(params, choice)
+        return said + (f"; at least one of these is ahead of {words(choice.beaten)}" if choice.beaten else "")
+
+    return [
+        f"For instruction following {instructions(choose(by_data['sft'], 'base', scores, seconds, params))}.",
+        f"For preferences in pairs {feedback(by_data['pairs'])}; for binary feedback {feedback(by_data['unpaired'])}.",
+        f"For a tight budget {budget(choose(list(training), 'base', scores, seconds, params))}.",
     ]
-    return [sentence[0].upper() + sentence[1:] for sentence in answer]
