@@ -60,6 +60,7 @@ HEADLINE = (
     "answer_tokens",
     "length_ratio",
     "log_ratio_to_base_nats_per_token",
+    "log_ratio_to_start_nats_per_token",
 )
 RANKS = {"rank_behaviour": "behaviour_rate", "rank_containment": "containment", "rank_exact_match": "exact_match"}
 TRAINING = (

@@ -1,9 +1,9 @@
 """Stage `evaluate@<model>`: score one model on the held-out rows, all seeds, with the scorer that all models share.
 
 Reads `data/prepared/{generation,mcq,pairs/test,safety,culture,dialect}.jsonl`, the test sets of `evaluate.own`,
-`models/base` and `models/<model>`. Writes `metrics/eval/<model>/rows.jsonl` (one object per row and seed, so that
-models can be compared pair by pair) and `summary.json` (means with bootstrap intervals). No timing and no date: a
-rerun gives the same bytes.
+`models/base`, `models/<model>` and the model that it started on. Writes `metrics/eval/<model>/rows.jsonl` (one object
+per row and seed, so that models can be compared pair by pair) and `summary.json` (means with bootstrap intervals). No
+timing and no date: a rerun gives the same bytes.
 
 A row's `kind` says what was asked: generation, mcq, pair, safety, culture, dialect, text, and own_generation, own_mcq,
 own_pair, own_harness for the user's sets. `*_nats` is the natural log-probability of an answer, stop token included,
@@ -19,9 +19,9 @@ from collections.abc import Callable, Sequence
 from stages import paths
 from stages.errors import PipelineError, run_stage
 from stages.files import Row, replaced_folder, write_json, write_jsonl
-from stages.models import configure_torch, load_model, load_tokenizer, read_pin
+from stages.models import configure_torch, load_model, load_tokenizer, read_pin, start_of
 from stages.params import EvaluateBudget, Limits, load_params
-from stages.scoring.answers import answer, generation_rows, log_ratios, own_answers, references
+from stages.scoring.answers import answer, distances, generation_rows, own_answers, references
 from stages.scoring.harness import harness_rows
 from stages.scoring.held_out import HeldOut, read_held_out
 from stages.scoring.multiple_choice import question_rows
@@ -42,8 +42,8 @@ def score_answers(subject: Subject, held_out: HeldOut, budget: EvaluateBudget, l
         given = own_answers(subject, held_out.generation, answers)
         nats = subject.completions([*expected, *given], "references and own answers")  # which share their prompts
     generated = generation_rows(held_out.generation, answers, nats[: len(expected)], limits)
-    distance = log_ratios(subject, given, nats[len(expected) :])
-    return [row | {"log_ratio_to_base_nats_per_token": ratio} for row, ratio in zip(generated, distance, strict=True)]
+    moved = distances(subject, given, nats[len(expected) :])
+    return [row | distance for row, distance in zip(generated, moved, strict=True)]
 
 
 def score_choices(subject: Subject, held_out: HeldOut, budget: EvaluateBudget, limits: Limits) -> list[Row]:
@@ -93,7 +93,8 @@ def main() -> None:
     def scored(part: tuple[int | None, Sequence[Score]]) -> list[Row]:
         seed, scores = part
         model = load_model(profile, name, profile.seeds[0] if seed is None else seed)
-        subject = Subject(model, tokenizer, name if seed is None else f"{name} (seed {seed})")
+        label = name if seed is None else f"{name} (seed {seed})"
+        subject = Subject(model, tokenizer, label, None if seed is None else start_of(name, seed, profile.seeds))
         found = [row for score in scores for row in score(subject, held_out, profile.evaluate, params.data.limits)]
         return [row | {"seed": seed} for row in found]
 

@@ -160,6 +160,18 @@ def load_model(profile: Profile, name: str, seed: int) -> PreTrainedModel:
     return with_adapter(model, adapter)
 
 
+def start_of(name: str, seed: int, seeds: tuple[int, ...]) -> Path | None:
+    """The adapter that the training of a model began with, as its run.json says; None where that was the bare base."""
+    run: Row = read_json(paths.replica(name, seed, seeds) / "run.json")
+    init = Path(run["method"]["init"]).name
+    if init == "base":
+        return None
+    start = paths.replica(init, seed, seeds)
+    if not (start / "adapter_model.safetensors").exists():
+        raise PipelineError(f"{start} holds no adapter: run `dvc repro train@{init}`, or `dvc pull {start}`")
+    return start
+
+
 def with_adapter(base: PreTrainedModel, adapter: Path) -> PreTrainedModel:
     """The base with the adapter of a folder, ready for scoring."""
     from peft import PeftModel

@@ -33,8 +33,8 @@ class Flaws:
 
 
 @dataclass(frozen=True)
-class Source:
-    """Rows of the user's own: a file, folder or glob on this disk, or a data set of the hub."""
+class Rows:
+    """Where rows of the user's own lie: a file, folder or glob on this disk, or a data set of the hub."""
 
     name: str  # ids begin with it
     path: str = ""
@@ -43,8 +43,14 @@ class Source:
     split: str = "train"
     revision: str = ""
     download: bool = False
-    preset: str = ""
     layout: str = "auto"
+
+
+@dataclass(frozen=True)
+class Source(Rows):
+    """Rows to train on."""
+
+    preset: str = ""
     license: str = ""
     topic: str = "own"
     threshold: float = 0.5
@@ -303,17 +309,10 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class OwnTest:
-    """A test set of the user's own, on this disk or of the hub: prompts with references, pairs, or questions."""
+class OwnTest(Rows):
+    """A test set: prompts with references, pairs, or questions."""
 
-    name: str
-    path: str = ""
-    hub: str = ""
-    config: str = ""
     split: str = "test"
-    revision: str = ""
-    download: bool = False
-    layout: str = "auto"
     prompts: Literal["ours", "lm_eval", "oall"] = "ours"
 
     def __post_init__(self) -> None:

@@ -211,15 +211,20 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_qwen: Path) ->
 
 @pytest.fixture
 def adapters(project: Path) -> str:
-    """``models/dpo`` with a random adapter for each of the two seeds; returns the model's name."""
+    """``models/dpo``, started on ``models/sft``, with random adapters for each of the two seeds; returns its name."""
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
     for seed in (11, 12):
         torch.manual_seed(seed)
-        base = AutoModelForCausalLM.from_pretrained(paths.BASE)
-        config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
-        get_peft_model(base, config).save_pretrained(paths.replica("dpo", seed, (11, 12)))
+        for name, start in (("dpo", "models/sft"), ("sft", "models/base")):
+            base = AutoModelForCausalLM.from_pretrained(paths.BASE)
+            config = LoraConfig(
+                r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM"
+            )
+            folder = paths.replica(name, seed, (11, 12))
+            get_peft_model(base, config).save_pretrained(folder)
+            write_json(folder / "run.json", {"method": {"init": start}})
     return "dpo"
 
 

@@ -25,7 +25,7 @@ from stages.tokens import encode
 TEXT_KEYS = {"exact", "contains", "chrf", "clean", "hedged", "repeated", "arabic_ratio"}
 TEXT_KEYS |= {"chrf_raw", "rouge_l", "rouge_l_raw", "reference_words"}
 STYLE_KEYS = {"letters", "diacritics", "digits", "eastern_digits", "marks", "arabic_marks", "words", "dialect_words"}
-STYLE_KEYS |= {"dialects", "flags", "log_ratio_to_base_nats_per_token"}
+STYLE_KEYS |= {"dialects", "flags", "log_ratio_to_base_nats_per_token", "log_ratio_to_start_nats_per_token"}
 REFERENCE_KEYS = {"reference_nats", "reference_characters"}
 SIDES = {f"{side}_{unit}" for side in ("chosen", "rejected") for unit in ("nats", "tokens")}
 SIDES |= {"sum_correct", "token_correct", "margin_nats", "margin_nats_per_token"}
@@ -80,6 +80,7 @@ def test_the_base_is_scored_once_without_a_seed(project: Path, monkeypatch: pyte
     assert (found["model"], found["profile"], found["seeds"]) == ("base", "smoke", [])
     assert found["n"] == COUNTS
     assert found["metrics"]["log_ratio_to_base_nats_per_token"]["mean"] == 0
+    assert found["metrics"]["log_ratio_to_start_nats_per_token"]["n"] == 0
 
 
 def test_an_adapter_is_scored_for_every_seed(adapters: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,20 +145,36 @@ def test_the_means_are_those_of_the_rows(adapters: str, monkeypatch: pytest.Monk
 def test_the_distance_is_the_mean_log_ratio_of_own_answers(adapters: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rows, _ = run(monkeypatch, adapters)
     profile, tokenizer, prompts = load_params().active, load_tokenizer(), read_jsonl(paths.GENERATION)
-    own, base = load_model(profile, adapters, 12), load_model(profile, "base", 12)
+    own = load_model(profile, adapters, 12)
+    others = {"base": load_model(profile, "base", 12), "start": load_model(profile, "sft", 12)}
     answer = evaluate.answer(Subject(own, tokenizer, "dpo"), prompts, profile.evaluate)
     given = evaluate.own_answers(Subject(own, tokenizer, "dpo"), prompts, answer)
-    ratios = np.subtract(completion_logprobs(own, given), completion_logprobs(base, given))
-    expected = {
-        row["id"]: ratio / len(one.completion_ids) for row, ratio, one in zip(prompts, ratios, given, strict=True)
-    }
-    found = {
-        row["id"]: row["log_ratio_to_base_nats_per_token"]
-        for row in rows
-        if row["kind"] == "generation" and row["seed"] == 12
-    }
-    assert found == pytest.approx(expected, abs=1e-4)
-    assert max(map(abs, found.values())) > 0.01
+    for name, other in others.items():
+        ratios = np.subtract(completion_logprobs(own, given), completion_logprobs(other, given))
+        expected = {
+            row["id"]: ratio / len(one.completion_ids) for row, ratio, one in zip(prompts, ratios, given, strict=True)
+        }
+        found = {
+            row["id"]: row[f"log_ratio_to_{name}_nats_per_token"]
+            for row in rows
+            if row["kind"] == "generation" and row["seed"] == 12
+        }
+        assert found == pytest.approx(expected, abs=1e-4)
+        assert max(map(abs, found.values())) > 0.01
+
+
+def test_what_started_on_the_base_is_as_far_from_its_start(adapters: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, found = run(monkeypatch, "sft")
+    answers = [row for row in rows if row["kind"] == "generation"]
+    far = [row["log_ratio_to_start_nats_per_token"] for row in answers]
+    assert far == [row["log_ratio_to_base_nats_per_token"] for row in answers] and any(far)
+    assert found["metrics"]["log_ratio_to_start_nats_per_token"]["n"] == len(answers) // 2
+
+
+def test_a_start_that_is_not_there_is_one_sentence(adapters: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (paths.replica("sft", 12, (11, 12)) / "adapter_model.safetensors").unlink()
+    with pytest.raises(PipelineError, match=r"models/sft/seeds/12 holds no adapter: run `dvc repro train@sft`"):
+        run(monkeypatch, adapters)
 
 
 def test_a_merged_adapter_scores_as_the_adapter_beside_the_weights(adapters: str) -> None:
@@ -244,7 +261,7 @@ def test_ties_count_half_and_perfection_is_one() -> None:
         **dict.fromkeys(["exact", "contains", "stopped", "clean", "repeated"], True),
         **{"arabic_ratio": 1.0, "chrf": 100.0, "chrf_raw": 100.0, "rouge_l": 1.0, "rouge_l_raw": 1.0, "tokens": 5},
         **style.counts("عاصمة مصر هي القاهرة."),
-        **{"flags": ["tatweel"], "log_ratio_to_base_nats_per_token": 0.25},
+        **{"flags": ["tatweel"], "log_ratio_to_base_nats_per_token": 0.25, "log_ratio_to_start_nats_per_token": 0.125},
     }
     letters = {"letters_correct", "letters_correct_character", "letters_correct_byte", "letters_rotated"}
     right = dict.fromkeys({"correct", "correct_raw", "correct_byte", *letters}, True)
@@ -259,6 +276,7 @@ def test_ties_count_half_and_perfection_is_one() -> None:
     assert means.pop("answer_tokens") == 5
     assert means.pop("preference_margin_nats") == 2
     assert means.pop("log_ratio_to_base_nats_per_token") == 0.25
+    assert means.pop("log_ratio_to_start_nats_per_token") == 0.125
     assert means.pop("diacritics_per_100_letters") == means.pop("dialect_markers_per_100_words") == 0
     assert set(means.values()) == {1.0}
     assert found["flags"] == {"tatweel": 1.0}

@@ -138,7 +138,6 @@ def pretrain(base: PretrainBase, corpus: Path, folder: Path) -> int:
             output_dir=str(scratch),
             max_steps=base.steps,
             per_device_train_batch_size=base.sequences_per_step,
-            learning_rate=base.learning_rate,
             lr_scheduler_type="linear",  # to zero
             warmup_steps=min(50, base.steps // 4),
             max_grad_norm=1.0,

@@ -35,8 +35,8 @@ most the fastest one's 95th percentile is as fast.
 separates the two (p-values of all pairs, adjusted together by Holm's method). Of those than which none is better, the \
 one that trains in the fewest seconds is named, with the others as ties; it must also be better than where it \
 starts, the base for instructions and a budget and `{REFERENCE}` for feedback, or the data cannot tell, and a model \
-that uses feedback is compared with the control that had none. Where a control that imitates the preferred answers alone is among the ties, no preference loss is recommended, since none \
-is shown to be worth more than plain SFT.
+that uses feedback is compared with the control that had none. Where a control that imitates the preferred answers \
+alone is among the ties, no preference loss is recommended, since none is shown to be worth more than plain SFT.
 7. *A tight budget* is rule 6 over all trained models, a model's seconds counting together with those of the adapter \
 that it starts on (the reference pass that DPO, IPO and KTO share is left out; it stands under Training).
 8. *Learning rates*: where models that were compared have different ones, these are named, and where the sweep tried \

@@ -78,6 +78,7 @@ FURTHER: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("bits per character, answers", "bits_per_character", "number"),
         ("bits per character, prose", "bits_per_character_text", "number"),
         ("distance from base, nats per token", "log_ratio_to_base_nats_per_token", "number"),
+        ("from its start", "log_ratio_to_start_nats_per_token", "number"),
     ),
     "Safety, culture and dialect": (
         ("safe choice", "safe_choice_rate", "share"),

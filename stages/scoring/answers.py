@@ -1,4 +1,4 @@
-"""Greedy answers to the generation prompts: what they say, how they are written, how far they are from the base's."""
+"""Greedy answers to the generation prompts: what they say, how they are written, how far training has moved them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stages.params import EvaluateBudget, Limits
 from stages.scoring import overlap, style
 from stages.scoring import text as metrics
 from stages.scoring.generation import Generation, generate
-from stages.scoring.subject import Subject, assistant, without_adapter
+from stages.scoring.subject import Subject, assistant, merged_adapter, with_start, without_adapter
 from stages.tokens import Encoded, encode, encode_prompt, generation_stop_ids
 
 
@@ -84,12 +84,24 @@ def own_answers(subject: Subject, rows: Sequence[Row], answers: Sequence[Generat
     return [Encoded(ids, list(given.ids)) for ids, given in zip(prompts, answers, strict=True)]
 
 
-def log_ratios(subject: Subject, given: Sequence[Encoded], nats: Sequence[float]) -> list[float]:
-    """Nats per token by which the model finds its own answers more probable than the base does; 0 for the base.
+def distances(subject: Subject, given: Sequence[Encoded], nats: Sequence[float]) -> list[Row]:
+    """Nats per token by which the model finds its own answers more probable than the base, and its own start, do.
 
-    Its mean estimates the divergence from the base where the model goes (greedy answers, no sample): how far the
-    training has moved it.
+    Their means estimate the divergence from each where the model goes (greedy answers, no sample): how far training
+    has moved it, and how far the method alone. The base is 0 from itself and has no start.
     """
+    others: dict[str, Sequence[float]] = {}
     with without_adapter(subject.model) as removed:
-        base = subject.completions(given, "base") if removed else nats
-    return [(own - other) / len(example.completion_ids) for own, other, example in zip(nats, base, given, strict=True)]
+        others["base"] = subject.completions(given, "base") if removed else nats
+    if subject.start is not None:
+        with with_start(subject.model, subject.start), merged_adapter(subject.model):
+            others["start"] = subject.completions(given, "start")
+    elif removed:
+        others["start"] = others["base"]
+    return [
+        {
+            f"log_ratio_to_{name}_nats_per_token": (nats[index] - other[index]) / len(example.completion_ids)
+            for name, other in others.items()
+        }
+        for index, example in enumerate(given)
+    ]

@@ -6,13 +6,13 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from stages import paths
 from stages.errors import PipelineError
 from stages.files import Row, read_jsonl
-from stages.params import EvaluateBudget, OwnTest, Source
+from stages.params import EvaluateBudget, OwnTest, Rows, Source
 from stages.rows.layouts import detect, own_id
 from stages.rows.sources import SKIPPED, read_source, records, settled
 from stages.scoring.harness import render
@@ -87,19 +87,7 @@ def read_own(tests: Sequence[OwnTest]) -> dict[str, list[Row]]:
 
 
 def _source(test: OwnTest) -> Source:
-    return settled(
-        Source(
-            name=test.name,
-            path=test.path,
-            hub=test.hub,
-            config=test.config,
-            split=test.split,
-            revision=test.revision,
-            download=test.download,
-            layout=test.layout,
-            license="not recorded",
-        )
-    )
+    return Source(**{field.name: getattr(test, field.name) for field in fields(Rows)}, license="not recorded")
 
 
 def _own_rows(test: OwnTest) -> Iterator[tuple[str, Row]]:
@@ -123,7 +111,7 @@ def _generation_row(row: Row) -> Row:
 
 
 def _harness_items(test: OwnTest) -> Iterator[tuple[str, Row]]:
-    source = _source(test)
+    source = settled(_source(test))
     seen: Counter[str] = Counter()
     for where, file, _, record in records(source):
         seen[file] += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -19,11 +20,12 @@ CACHE_BYTES = 2**20  # usual for the second level of one core
 
 @dataclass(frozen=True)
 class Subject:
-    """One loaded model, named ``label`` on progress bars."""
+    """One loaded model, named ``label`` on progress bars, and the adapter that its training began with, if any."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     label: str
+    start: Path | None = None
 
     @property
     def batch_tokens(self) -> int:
@@ -80,6 +82,22 @@ def merged_adapter(model: PreTrainedModel) -> Iterator[None]:
         yield
     finally:
         model.unmerge_adapter()
+
+
+@contextmanager
+def with_start(model: PreTrainedModel, start: Path) -> Iterator[None]:
+    """The adapter of the folder ``start`` in place of the model's own inside the block."""
+    from peft import PeftModel
+
+    assert isinstance(model, PeftModel)
+    own = model.active_adapter
+    model.load_adapter(str(start), adapter_name="start")
+    model.set_adapter("start")
+    try:
+        yield
+    finally:
+        model.set_adapter(own)
+        model.delete_adapter("start")
 
 
 @contextmanager

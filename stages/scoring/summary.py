@@ -67,6 +67,7 @@ METRICS: dict[str, tuple[str, Value]] = {  # name: (kind or subset, field or fun
     "behaviour_rate": ("generation", "clean"),
     "answer_tokens": ("generation", "tokens"),
     "log_ratio_to_base_nats_per_token": ("generation", "log_ratio_to_base_nats_per_token"),
+    "log_ratio_to_start_nats_per_token": ("generation", "log_ratio_to_start_nats_per_token"),
 }
 # Sums over sums: name: (kind, numerator, denominator, factor); null where the denominator is 0 throughout.
 RATIOS: dict[str, tuple[str, str, str, float]] = {
@@ -233,8 +234,11 @@ def signatures(settings: Evaluate) -> Row:
         "bits_per_character": "first reference and stop token|characters of the reference|normalisation:none|version:1",
         "bits_per_character_text": "open-ended references without chat template|every token, given the one that begins "
         "a text|code points|normalisation:none|version:1",
-        "log_ratio_to_base_nats_per_token": "own greedy answers with their stop token|model minus base|mean over "
-        "answers|normalisation:none|version:1",
+        **{
+            f"log_ratio_to_{other}_nats_per_token": f"own greedy answers with their stop token|model minus {other}|"
+            "mean over answers|normalisation:none|version:1"
+            for other in ("base", "start")
+        },
         "length_ratio": "words of answers over words of first references|normalisation:light|version:1",
         "arabic_indic_digit_share": _COUNTED.format("Arabic-Indic over all digits"),
         "arabic_punctuation_share": _COUNTED.format("، ؛ ؟ over these and , ; ?"),
