@@ -6,7 +6,9 @@
 The items are our hand-written questions on culture and dialect in the layout of ArabicMMLU, whose options are scored by
 their letters, or with `--task alghafa` of AlGhafa, by their texts (or a JSONL file of yours with the task's records).
 The harness runs its own `arabicmmlu` or `arabic_leaderboard_alghafa` task on them - its prompts, choices and metrics,
-over its `hf` backend - at the best of `--batch-sizes`, which is sought first; ours is `harness_rows`. Each run has a
+over its `hf` backend - at the best of `--batch-sizes`, which is sought first; ours is `harness_rows`. `--task pipeline`
+is what the stage `evaluate` asks of a question: whole answers after the chat prompt, and letters under every rotation
+of the options, which makes five items of a question with four; the harness is given the same texts. Each run has a
 process of its own; what is timed is tokenising and scoring, once each, and neither loading nor metrics. Not a test: it
 takes minutes, and its result belongs to a machine.
 """
@@ -57,11 +59,41 @@ def alghafa(number: int, row: dict[str, Any]) -> dict[str, Any]:
     return {"query": row["question"]} | options | {"label": str(row["answer"])}
 
 
-RECORDS = {"arabicmmlu": arabicmmlu, "alghafa": alghafa}
+def pipeline(_: int, row: dict[str, Any]) -> dict[str, Any]:
+    return {field: row[field] for field in ("question", "choices", "answer")}
+
+
+RECORDS = {"arabicmmlu": arabicmmlu, "alghafa": alghafa, "pipeline": pipeline}
+
+
+def documents(model: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The prompts, choices and right answers of the stage `evaluate` as texts: cloze, then one for each rotation."""
+    from stages.models import load_tokenizer
+    from stages.scoring.multiple_choice import LETTERS, lettered, rotated, sentence
+    from stages.scoring.subject import user
+
+    tokenizer = load_tokenizer(Path(model))
+
+    def document(prompt: Any, choices: Sequence[str], gold: int) -> dict[str, Any]:
+        text = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+        return {"text": text, "options": list(choices), "gold": gold}
+
+    found = []
+    for row in rows:
+        count, answer = len(row["choices"]), row["answer"]
+        whole = [f"{sentence(choice)}{tokenizer.eos_token}" for choice in row["choices"]]
+        found.append(document(user(row["question"]), whole, answer))
+        for shift in range(count):
+            asked = lettered(row["question"], rotated(row["choices"], shift))
+            found.append(document(asked, LETTERS[:count], (answer - shift) % count))
+    return found
 
 
 def own_functions(task: str) -> dict[str, Any]:
     """What the harness' configuration of the task names: its prompts, choices and right answers."""
+    if task == "pipeline":
+        texts = {"doc_to_text": "{{text}}", "doc_to_choice": "options", "doc_to_target": "gold"}
+        return texts | {"target_delimiter": ""}
     if task == "alghafa":
         from lm_eval.tasks.arabic_leaderboard_complete.arabic_leaderboard_alghafa import utils
 
@@ -85,12 +117,21 @@ def lm_eval_side(model: str, dtype: str, task: str, items: Path, batch_sizes: Se
     class Timed(HFLM):  # type: ignore[misc]
         seconds = 0.0
 
+        def _encode_pair(self, context: str, continuation: str) -> Any:
+            if task != "pipeline":
+                return super()._encode_pair(context, continuation)
+            # It would move the newline that ends a chat prompt into every choice, and then no letter is one token.
+            return self.tok_encode(context), self.tok_encode(continuation)
+
         def loglikelihood(self, requests: Any, disable_tqdm: bool = False) -> Any:
             start = time.perf_counter()
             found = super().loglikelihood(requests, disable_tqdm=True)
             self.seconds = time.perf_counter() - start
             return found
 
+    if task == "pipeline":
+        write_jsonl(given := items.with_name("documents.jsonl"), documents(model, read_jsonl(items)))
+        items = given
     timed = Timed(pretrained=model, dtype=dtype, device="cpu", batch_size=batch_sizes[0])
     results = []
     for size in batch_sizes:
@@ -128,11 +169,30 @@ def our_side(model: str, dtype: str, task: str, items: Path) -> list[dict[str, A
     from stages.models import configure_torch, load_tokenizer
     from stages.params import load_params
     from stages.scoring.harness import harness_rows, render
+    from stages.scoring.multiple_choice import cloze_nats, letter_nats
     from stages.scoring.subject import Subject
 
     configure_torch(load_params().profiles["local"])
     loaded = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype), local_files_only=True).eval()
     subject = Subject(loaded, load_tokenizer(Path(model)), "ours")
+    if task == "pipeline":
+        questions = read_jsonl(items)
+        start = time.perf_counter()
+        cloze, letters = cloze_nats(subject, questions), letter_nats(subject, questions)
+        seconds = time.perf_counter() - start
+        nats = [given for whole, rotations in zip(cloze, letters, strict=True) for given in (whole, *rotations)]
+        asked = documents(model, questions)
+        per_character = [
+            [value / len(option) for value, option in zip(values, document["options"], strict=True)]
+            for values, document in zip(nats, asked, strict=True)
+        ]
+        accuracies = {
+            name: statistics.fmean(
+                values.index(max(values)) == document["gold"] for values, document in zip(found, asked, strict=True)
+            )
+            for name, found in (("acc", nats), ("acc_norm", per_character))
+        }
+        return [{"batch": "", "seconds": seconds, "nats": nats} | accuracies]
     about = {"set": "s", "subject": "x", "level": "y"}
     rows = [
         about | {"id": str(place), "item": render("lm_eval", task, record)}

@@ -18,6 +18,7 @@ from stages.scoring.shared import (
     batches,
     cheapest_cuts,
     completion_logprobs,
+    frame_of,
     grouped,
     keeps_everything,
     next_token_logprobs,
@@ -47,11 +48,18 @@ def examples() -> list[Encoded]:
     return made
 
 
+def framed(examples: list[Encoded], tokens: int = 12) -> list[Encoded]:
+    """All behind the same first tokens."""
+    return [Encoded([7] * tokens + example.prompt_ids, example.completion_ids) for example in examples]
+
+
+@pytest.mark.parametrize("frame", [0, 12])
 @pytest.mark.parametrize("max_batch_tokens", [1, 90, 300, 8192])
 def test_equals_every_row_read_alone_whatever_the_batch(
-    tiny_qwen: Path, examples: list[Encoded], max_batch_tokens: int
+    tiny_qwen: Path, examples: list[Encoded], max_batch_tokens: int, frame: int
 ) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_qwen)
+    examples = framed(examples, frame)
     alone = [logprobs.completion_logprobs(model, [example])[0] for example in examples]
     assert completion_logprobs(model, examples, max_batch_tokens) == pytest.approx(alone, abs=1e-4)
     prompts = [example.prompt_ids for example in examples]
@@ -82,8 +90,9 @@ def test_equals_for_other_architectures(config: PretrainedConfig, shares: bool, 
     torch.manual_seed(2)
     model = AutoModelForCausalLM.from_config(config).eval()
     assert keeps_everything(model) == shares
-    expected = logprobs.completion_logprobs(model, examples)
-    assert completion_logprobs(model, examples) == pytest.approx(expected, abs=1e-4)
+    for given in (examples, framed(examples)):
+        expected = logprobs.completion_logprobs(model, given)
+        assert completion_logprobs(model, given) == pytest.approx(expected, abs=1e-4)
 
 
 def test_what_is_shared_is_read_once(tiny_qwen: Path, examples: list[Encoded]) -> None:
@@ -92,8 +101,12 @@ def test_what_is_shared_is_read_once(tiny_qwen: Path, examples: list[Encoded]) -
     embedding = model.get_input_embeddings()
     hook = embedding.register_forward_hook(lambda _, arguments, output: read.append(output[..., 0].numel()))
     completion_logprobs(model, examples, 150)
+    without = sum(read)
+    assert without < 0.8 * sum(example.length - 1 for example in examples)
+    read.clear()
+    completion_logprobs(model, framed(examples, 30), 150)
     hook.remove()
-    assert sum(read) < 0.8 * sum(example.length - 1 for example in examples)
+    assert read[0] == 30 and sum(read) == 30 + without
 
 
 def test_the_last_layer_is_computed_where_it_is_read_and_left_as_it_was(
@@ -120,6 +133,19 @@ def test_every_row_is_in_one_group_that_begins_alike(examples: list[Encoded]) ->
         assert all(len(examples[index].prompt_ids) > group.shared for index in group.rows)
         longest = max(examples[index].length for index in group.rows)
         assert len(group.rows) == 1 or group.shared + len(group.rows) * (longest - group.shared) <= 200
+
+
+def test_the_frame_is_what_all_prompts_begin_with_and_leaves_each_a_token() -> None:
+    def tokens(*prompts: list[int]) -> int:
+        return len(frame_of([Encoded(prompt, [4]) for prompt in prompts]))
+
+    frame = list(range(PASS_TOKENS + 3))
+    assert tokens([*frame, 50, 1], [*frame, 40], [*frame, 60, 2]) == len(frame)
+    assert tokens(frame, [*frame, 40], [*frame, 60]) == len(frame) - 1
+    assert tokens(frame, frame) == len(frame) - 1
+    assert tokens(frame) == 0  # nothing is shared
+    assert tokens([*frame, 50], [9, *frame]) == 0
+    assert tokens([*frame[:PASS_TOKENS], 50], [*frame[:PASS_TOKENS], 60]) == 0  # not worth a pass
 
 
 def test_a_head_of_few_tokens_is_not_worth_a_pass() -> None:

@@ -2,7 +2,8 @@
 
 Four options of a question share nine tenths of what there is to read, its rotations a half, and a benchmark's questions
 the frame around them. What rows share is their head: its keys and values are kept and handed to each of them, and only
-the tails are read after that. Which rows share which head is chosen so that the fewest tokens are read in all.
+the tails are read after that. Which rows share which head is chosen so that the fewest tokens are read in all. What all
+of them begin with, a system prompt for one, is their frame, and read once for all.
 """
 
 from __future__ import annotations
@@ -93,6 +94,16 @@ def keeps_everything(model: PreTrainedModel) -> bool:
 # ---------------------------------------------------------------- which rows share what
 
 
+def frame_of(examples: Sequence[Encoded]) -> list[int]:
+    """What all prompts begin with, at least one token short of each, where it is worth a pass of its own."""
+    if len(examples) < 2:
+        return []
+    prompts = [example.prompt_ids for example in examples]
+    first, last = min(prompts), max(prompts)  # in order, so that all between begin alike as far as these two do
+    common = min(common_length(first, last), *(len(ids) - 1 for ids in prompts))
+    return first[:common] if common > PASS_TOKENS else []
+
+
 def grouped(examples: Sequence[Encoded], max_tokens: int) -> list[Group]:
     """Every row in one group; a group of several keeps within ``max_tokens``, padding included.
 
@@ -179,25 +190,29 @@ def _read(
         if not example.prompt_ids or not example.completion_ids:
             raise PipelineError(f"example {index} has no token to score: remove the row it came from")
     vocabulary = int(unwrapped(model).config.get_text_config().vocab_size)
+    frame = _read_frame(model, frame_of(examples))
+    examples = [Encoded(example.prompt_ids[frame.get_seq_length() :], example.completion_ids) for example in examples]
     groups = grouped(examples, max_batch_tokens)
     with evaluating(model), tqdm(total=len(examples), desc=show, unit="row", disable=show is None) as bar:
         for batch in batches(examples, groups, max_batch_tokens, logprobs.MAX_LOGITS // vocabulary):
             rows = [index for group in batch for index in group.rows]
             shared = [group.shared for group in batch for _ in group.rows]
-            yield rows, _completion_logits(model, [examples[i] for i in rows], shared)
+            yield rows, _completion_logits(model, [examples[i] for i in rows], shared, frame)
             bar.update(len(rows))
 
 
-def _completion_logits(model: PreTrainedModel, batch: list[Encoded], shared: list[int]) -> torch.Tensor:
+def _completion_logits(
+    model: PreTrainedModel, batch: list[Encoded], shared: list[int], frame: DynamicCache
+) -> torch.Tensor:
     """``shared`` tokens of each row are a head, or none of any is; tails are padded on the right."""
     heads = [tuple(example.prompt_ids[:common]) for example, common in zip(batch, shared, strict=True)]
-    cache, attended = None, torch.zeros(len(batch), 0, dtype=torch.long)
-    if any(heads):
-        cache = DynamicCache(config=unwrapped(model).config.get_text_config())
-        once = list(dict.fromkeys(heads))
-        owner = torch.tensor([once.index(head) for head in heads])
-        attended = _read_heads(model, cache, once)[owner]
-        cache.batch_select_indices(owner.to(model.device))
+    once = list(dict.fromkeys(heads))
+    owner = torch.tensor([once.index(head) for head in heads])
+    cache = _copies(model, frame, len(once))
+    attended = _read_heads(model, cache, once)[owner]
+    kept = cache if attended.shape[1] else None
+    if kept is not None:
+        kept.batch_select_indices(owner.to(model.device))
     rows = [example.prompt_ids + example.completion_ids[:-1] for example in batch]
     tails = [torch.tensor(ids[common:]) for ids, common in zip(rows, shared, strict=True)]
     input_ids = pad_sequence(tails, batch_first=True)
@@ -209,18 +224,37 @@ def _completion_logits(model: PreTrainedModel, batch: list[Encoded], shared: lis
         return logits_at(
             model,
             predicts,
-            cache,
+            kept,
             input_ids=input_ids,
             attention_mask=torch.cat([attended, real.long()], dim=1),
             position_ids=attended.sum(dim=1, keepdim=True) + place,
         )
 
 
+def _read_frame(model: PreTrainedModel, ids: list[int]) -> DynamicCache:
+    """The keys and values of what all rows begin with, in one row."""
+    frame = DynamicCache(config=unwrapped(model).config.get_text_config())
+    _read_heads(model, frame, [tuple(ids)])
+    return frame
+
+
+def _copies(model: PreTrainedModel, frame: DynamicCache, count: int) -> DynamicCache:
+    cache = DynamicCache(config=unwrapped(model).config.get_text_config())
+    if frame.get_seq_length():
+        for index, layer in enumerate(frame.layers):
+            cache.update(layer.keys.expand(count, -1, -1, -1), layer.values.expand(count, -1, -1, -1), index)
+    return cache
+
+
 def _read_heads(model: PreTrainedModel, cache: DynamicCache, heads: list[tuple[int, ...]]) -> torch.Tensor:
-    """Fill the cache with heads padded on the left, as in generation; which of its positions are theirs."""
+    """Add heads to the cache, padded on the left as in generation; which of its positions are theirs."""
     longest = max(map(len, heads))
-    attended = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in heads])
-    last = torch.zeros_like(attended, dtype=torch.bool)
+    before = torch.ones(len(heads), cache.get_seq_length(), dtype=torch.long)
+    read = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in heads], dtype=torch.long)
+    attended = torch.cat([before, read], dim=1)
+    if not longest:
+        return attended
+    last = torch.zeros_like(read, dtype=torch.bool)
     last[:, -1] = True
     with last_layer_at(model, last.to(model.device)):
         logits_at(
@@ -229,7 +263,7 @@ def _read_heads(model: PreTrainedModel, cache: DynamicCache, heads: list[tuple[i
             cache,
             input_ids=torch.tensor([[0] * (longest - len(ids)) + list(ids) for ids in heads]),
             attention_mask=attended,
-            position_ids=(attended.cumsum(dim=1) - 1).clamp(min=0),
+            position_ids=(attended.cumsum(dim=1) - 1).clamp(min=0)[:, -longest:],
         )
     return attended
 
