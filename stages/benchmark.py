@@ -4,7 +4,9 @@ Reads `models/base`, `models/<model>` (the first seed) and the first prompts of 
 Writes `metrics/bench/<model>.json`, which DVC does not cache: timings belong to a machine. A share of the measured
 arithmetic peak above 1 means that the clock was read wrongly, and fails the stage.
 
-An inference is one forward pass of one prompt, all of whose logits are computed. Generation is greedy, the stop token
+An inference is one forward pass of one prompt, all of whose logits are computed. A machine's speed drifts: the same
+model took 4.4 ms a pass and 6.2 a few seconds later. What an adapter costs is therefore measured by pairs of passes,
+with it and with it switched off, one after the other. Generation is greedy, the stop token
 forbidden, so that every model decodes the same number of tokens. Joules are what `energy_counters` say of the same
 passes, idle power and other processes included; null where the machine has none that this user may read.
 """
@@ -30,6 +32,7 @@ from stages.models import configure_torch, load_model, load_tokenizer
 from stages.params import BenchmarkBudget, load_params
 from stages.scoring import unwrapped
 from stages.scoring.generation import new_tokens
+from stages.scoring.subject import without_adapter
 from stages.tokens import encode_prompt, generation_stop_ids
 
 MATMUL_SIZE = {"cpu": 1024, "cuda": 8192}  # large enough for full speed, small enough for a second
@@ -70,6 +73,21 @@ def forward_times(
 
 def per(joules: float | None, count: int) -> float | None:
     return None if joules is None else joules / count
+
+
+def adapter_slowdown(model: PreTrainedModel, prompt: list[int], pairs: int) -> Row | None:
+    """How many times as long a pass takes with the adapter as without it: {median, p25, p75}; None for the base."""
+    input_ids = torch.tensor([prompt], device=model.device)
+    ratios = []
+    for _ in range(pairs):
+        with torch.no_grad():
+            adapted = seconds(lambda: model(input_ids=input_ids, use_cache=False))
+            with without_adapter(model) as removed:
+                if not removed:
+                    return None
+                ratios.append(adapted / seconds(lambda: model(input_ids=input_ids, use_cache=False)))
+    low, median, high = (float(value) for value in np.quantile(ratios, [0.25, 0.5, 0.75]))
+    return {"median": median, "p25": low, "p75": high}
 
 
 def generation_speed(
@@ -144,6 +162,7 @@ def main() -> None:
     model = loaded[0]
     counters = energy_counters()
     first, repeats, joules = forward_times(model, prompts[0], budget, counters)
+    slowdown = adapter_slowdown(model, prompts[0], budget.repeats)
     generation = generation_speed(model, tokenizer, prompts, budget, counters)
     memory = peak_memory_mib()  # before the matrices of the peak add theirs
     peak, gflop, mean = matmul_gflops(model.dtype, model.device), forward_gflop(model, len(prompts[0])), fmean(repeats)
@@ -157,6 +176,7 @@ def main() -> None:
         "first_forward_ms": first * 1000,
         "latency_ms": {"p50": p50, "p95": p95, "mean": mean * 1000},
         "inferences_per_second": 1 / mean,
+        "adapter_slowdown": slowdown,
         "prompt_tokens": len(prompts[0]),
         "joules_per_inference": joules,
         "energy_counters": [counter.name for counter in counters],

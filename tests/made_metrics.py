@@ -37,6 +37,7 @@ class World:
     knows: dict[str, float] = field(default_factory=lambda: dict.fromkeys(MODELS, 0.8))
     prompts: int = 90
     p50_ms: dict[str, float] = field(default_factory=lambda: dict.fromkeys(MODELS, 2.0))
+    slowdown: dict[str, float] = field(default_factory=lambda: dict.fromkeys(MODELS, 1.3))
     # nats per token of chosen and rejected answers against the start, in every seed
     displacement: dict[str, tuple[float, float]] = field(
         default_factory=lambda: dict.fromkeys(("dpo", "kto", "ipo", "cpo"), (0.05, -0.1))
@@ -57,7 +58,7 @@ class World:
             write_lines(root / f"metrics/eval/{model}/rows.jsonl", rows)
             answers = {"multiple_choice": {"mcq": positions(self.first_option[model])}}
             write(root / f"metrics/eval/{model}/summary.json", summary(model, rows) | answers)
-            write(root / f"metrics/bench/{model}.json", bench(model, self.p50_ms[model]))
+            write(root / f"metrics/bench/{model}.json", bench(model, self.p50_ms[model], self.slowdown[model]))
             if model != "base":
                 place = MODELS.index(model)
                 watched = displacement(*self.displacement[model]) if model in self.displacement else {}
@@ -215,7 +216,7 @@ def reference_timing() -> dict[str, Any]:
     return {"host": {"cpu": "made-up", "cores": 2, "device": "cpu"}, "passes": passes}
 
 
-def bench(model: str, p50: float) -> dict[str, Any]:
+def bench(model: str, p50: float, slowdown: float) -> dict[str, Any]:
     return {
         "model": model,
         "host": {"cpu": "made-up", "cores": 2, "device": "cpu"},
@@ -225,6 +226,7 @@ def bench(model: str, p50: float) -> dict[str, Any]:
         "first_forward_ms": 9.0,
         "latency_ms": {"p50": p50, "p95": p50 * 1.2, "mean": p50 * 1.05},
         "inferences_per_second": 1000 / (p50 * 1.05),
+        "adapter_slowdown": None if model == "base" else {"median": slowdown, "p25": slowdown - 0.02, "p75": slowdown},
         "prompt_tokens": 17,
         "generation": {
             "1": {"tokens_per_second": 321.5, "seconds": 0.2, "joules_per_token": None},

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
 from transformers import AutoModelForCausalLM
 
 from stages import benchmark, host, paths
 from stages.errors import PipelineError
 from stages.files import Row, read_json, read_jsonl
-from stages.models import load_tokenizer
+from stages.models import load_model, load_tokenizer
+from stages.params import load_params
 from stages.tokens import encode_prompt
 
 KEYS = {"model", "host", "dtype", "parameters", "prompt_tokens"} | {
@@ -22,6 +24,7 @@ KEYS = {"model", "host", "dtype", "parameters", "prompt_tokens"} | {
     "first_forward_ms",
     "latency_ms",
     "inferences_per_second",
+    "adapter_slowdown",
     "joules_per_inference",
     "energy_counters",
     "generation",
@@ -52,6 +55,8 @@ def test_one_file_with_every_figure(adapters: str, monkeypatch: pytest.MonkeyPat
     assert (found["model"], found["dtype"]) == (adapters, "float32")
     latency = found["latency_ms"]
     assert 0 < latency["p50"] <= latency["p95"]
+    slowdown = found["adapter_slowdown"]
+    assert 0 < slowdown["p25"] <= slowdown["median"] <= slowdown["p75"]
     assert found["inferences_per_second"] == pytest.approx(1000 / latency["mean"], rel=1e-4)
     assert set(found["generation"]) == {"1", "2"}  # the smoke profile decodes 4 tokens
     for size, speed in found["generation"].items():
@@ -72,8 +77,18 @@ def test_one_file_with_every_figure(adapters: str, monkeypatch: pytest.MonkeyPat
 @pytest.mark.usefixtures("small_matmul")
 def test_the_adapter_counts_among_the_parameters(adapters: str, monkeypatch: pytest.MonkeyPatch) -> None:
     base, adapted = run(monkeypatch, "base"), run(monkeypatch, adapters)
+    assert base["adapter_slowdown"] is None
     assert base["parameters"] == read_json(paths.BASE_PIN)["parameters"]
     assert adapted["parameters"] - base["parameters"] == 2 * 4 * ((32 + 32) + (32 + 16))  # layers, rank, q and v
+
+
+def test_what_an_adapter_costs_is_the_median_of_pairs(adapters: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model: Any = load_model(load_params().active, adapters, 11)
+    adapted, plain = iter([3.0, 8.0, 5.0]), iter([2.0, 4.0, 2.0])
+    layer = next(module for module in model.modules() if isinstance(module, LoraLayer))
+    monkeypatch.setattr(benchmark, "seconds", lambda _: next(plain if layer.disable_adapters else adapted))
+    assert benchmark.adapter_slowdown(model, [5, 6], 3) == {"median": 2.0, "p25": 1.75, "p75": 2.25}
+    assert not layer.disable_adapters
 
 
 def test_work_is_two_operations_per_parameter_and_token(tiny_qwen: Path) -> None:

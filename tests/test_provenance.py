@@ -128,7 +128,7 @@ def by_wording() -> set[float]:
 def claims() -> set[float]:
     """What the audit prints of the seed report when nothing of ours was measured."""
     host = {"cpu": "", "cores": 2, "device": "cpu"}
-    nothing = Bench(1, 1, 1, 1, {}, {}, None, 1, 1, 1, 1, "", 1, 1, 1, host)
+    nothing = Bench(1, 1, 1, 1, None, {}, {}, None, 1, 1, 1, 1, "", 1, 1, 1, host)
     text = audit.audit({}, {"none": nothing}, {}) + promises.other_claims({})
     return {float(one) for one in numbers(text)} | {0.1, 1926.98}
 

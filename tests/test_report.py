@@ -262,7 +262,20 @@ def test_a_tie_is_called_a_tie(root: Path) -> None:
     assert "tied with `kto` and `cpo`" in found["Preference methods"]
     assert found["Controls"].startswith("`dpo` beats `sft_more`")
     assert "and ties with `sft_chosen` (+0.0 [+0.0, +0.0] points)" in found["Controls"]
-    assert "in use all trained models are equally fast" in found["Cost"]
+    assert "in use all trained models are equally fast, a pass taking 1.3 times as long as with" in found["Cost"]
+
+
+def test_a_drifting_machine_makes_no_model_slower_and_a_slower_adapter_does(root: Path) -> None:
+    """Every model is timed at another moment; what its adapter costs is timed against itself."""
+    world = told()
+    world.p50_ms |= {"kto": 3.0, "ipo": 2.5}
+    text = page(root, world)
+    assert "in use all trained models are equally fast" in evidence(text)["Cost"]
+    assert {cells[-1] for cells in table_rows(section(text, "Rankings")).values()} == {"1", "2="}
+    world.slowdown["cpo"] = 1.5
+    text = page(root, world)
+    assert "`cpo` answered more slowly than `sft`, which the method cannot explain" in evidence(text)["Cost"]
+    assert table_rows(section(text, "Rankings"))["cpo"][-1] == "8"
 
 
 def test_five_equal_methods_are_one_tie(root: Path) -> None:

@@ -55,6 +55,9 @@ def loss_curve(model: str) -> list[tuple[int, float]]:
     return points
 
 
+SAME_SPEED = 0.05  # measured on 16 runs of two adapters of one shape: 1.26 to 1.32 times as long as without them
+
+
 @dataclass(frozen=True)
 class Training:
     """One training's cost and loss; ``seconds`` in optimizer steps and in all, for each seed of the timing file."""
@@ -143,13 +146,15 @@ def read_reference_passes() -> list[ReferencePass]:
 class Bench:
     """One model's speed on one machine; ``decoding`` is in tokens per second and ``joules`` per token, by batch size.
 
-    Energy is None where the machine shows no counter.
+    ``slowdown`` is how many times as long a pass takes as with the adapter off: median, lower and upper quartile of
+    pairs; None for the base. Energy is None where the machine shows no counter.
     """
 
     p50_ms: float
     p95_ms: float
     mean_ms: float
     inferences_per_second: float
+    slowdown: tuple[float, float, float] | None
     decoding: dict[int, float]
     joules: dict[int, float | None]
     joules_per_inference: float | None
@@ -163,15 +168,25 @@ class Bench:
     share_of_peak: float
     host: Row
 
+    @property
+    def times_as_long(self) -> float:
+        """The median slowdown; 1 for the base."""
+        return self.slowdown[0] if self.slowdown else 1.0
+
+    def as_fast_as(self, fastest: Bench) -> bool:
+        return self.times_as_long <= fastest.times_as_long * (1 + SAME_SPEED)
+
 
 def read_bench(model: str) -> Bench:
     path = paths.bench(model)
     row = read_object(path)
+    slowdown = need(row, path, "adapter_slowdown")
     return Bench(
         p50_ms=float(need(row, path, "latency_ms", "p50")),
         p95_ms=float(need(row, path, "latency_ms", "p95")),
         mean_ms=float(need(row, path, "latency_ms", "mean")),
         inferences_per_second=float(need(row, path, "inferences_per_second")),
+        slowdown=slowdown and tuple(float(need(slowdown, path, name)) for name in ("median", "p25", "p75")),
         decoding={
             int(size): float(need(speed, path, "tokens_per_second"))
             for size, speed in need(row, path, "generation").items()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stages.files import Row
 from stages.params import Params
-from stages.reporting.inputs import Bench, Training, controls, preference_methods
+from stages.reporting.inputs import SAME_SPEED, Bench, Training, controls, preference_methods
 from stages.reporting.scores import REFERENCE, Scores, difference
 from stages.reporting.tables import bullets, duration, percent_interval, points, significant, table, words
 from stages.reporting.uses import JOINT, at_one_rate, uses
@@ -29,8 +29,9 @@ upper end is below {1 - KNOWLEDGE_MARGIN:.2f}; otherwise *undecided*.
 train on preferences; every other whose paired difference to it has an interval that contains 0 is a tie.
 4. *Beats a control*: the interval of exact match minus the control's lies above 0; *loses to* it: below 0; otherwise \
 a *tie*. The controls are SFT continued from the same adapter.
-5. *Cost*: seconds in optimizer steps, mean over seeds, and the median of one forward pass; a model whose median is at \
-most the fastest one's 95th percentile is as fast.
+5. *Cost*: seconds in optimizer steps, mean over seeds, and how many times as long a forward pass takes with the \
+adapter as with it switched off. Two models are *equally fast* where these differ by at most {SAME_SPEED:.0%}, as \
+much as one model's do from run to run.
 6. *Use X* for a kind of data: among the models that train on it, one is *better* than another where exact match \
 separates the two (p-values of all pairs, adjusted together by Holm's method). Of those than which none is better, the \
 one that trains in the fewest seconds is named, with the others as ties; it must also be better than where it \
@@ -150,14 +151,15 @@ def cost_sentence(params: Params, training: Mapping[str, Training], benches: Map
         )
     adapters = [model for model in params.models if model != "base"]
     if adapters:
-        fastest = min(adapters, key=lambda model: benches[model].p50_ms)
-        slow = [model for model in adapters if benches[model].p50_ms > benches[fastest].p95_ms]
+        fastest = min(adapters, key=lambda model: benches[model].times_as_long)
+        slow = [model for model in adapters if not benches[model].as_fast_as(benches[fastest])]
         one_shape = len({training[model].trainable_parameters for model in adapters}) == 1
         why = ", which the method cannot explain, since all adapters have one shape" if one_shape else ""
         parts.append(
             f"{words(slow)} answered more slowly than `{fastest}`{why}"
             if slow
-            else "in use all trained models are equally fast"
+            else "in use all trained models are equally fast, a pass taking "
+            f"{significant(benches[fastest].times_as_long)} times as long as with the adapter switched off"
         )
     shown = "; ".join(parts)
     return f"{shown[0].upper()}{shown[1:]}." if parts else "Nothing was trained, so there is no cost to compare."

@@ -240,8 +240,9 @@ def _read_frame(model: PreTrainedModel, ids: list[int]) -> DynamicCache:
 
 def _copies(model: PreTrainedModel, frame: DynamicCache, count: int) -> DynamicCache:
     cache = DynamicCache(config=unwrapped(model).config.get_text_config())
+    layers: Any = frame.layers
     if frame.get_seq_length():
-        for index, layer in enumerate(frame.layers):
+        for index, layer in enumerate(layers):
             cache.update(layer.keys.expand(count, -1, -1, -1), layer.values.expand(count, -1, -1, -1), index)
     return cache
 
