@@ -30,8 +30,8 @@ train on preferences; every other whose paired difference to it has an interval 
 4. *Beats a control*: the interval of exact match minus the control's lies above 0; *loses to* it: below 0; otherwise \
 a *tie*. The controls are SFT continued from the same adapter.
 5. *Cost*: seconds in optimizer steps, mean over seeds, and how many times as long a forward pass takes with the \
-adapter as with it switched off. Two models are *equally fast* where these differ by at most {SAME_SPEED:.0%}, as \
-much as one model's do from run to run.
+adapter as with it switched off. Two models are *equally fast* where these differ by at most {SAME_SPEED:.0%}, \
+twice as much as adapters of one shape did when this was written.
 6. *Use X* for a kind of data: among the models that train on it, one is *better* than another where exact match \
 separates the two (p-values of all pairs, adjusted together by Holm's method). Of those than which none is better, the \
 one that trains in the fewest seconds is named, with the others as ties; it must also be better than where it \
@@ -40,9 +40,9 @@ that uses feedback is compared with the control that had none. Where a control t
 alone is among the ties, no preference loss is recommended, since none is shown to be worth more than plain SFT.
 7. *A tight budget* is rule 6 over all trained models, a model's seconds counting together with those of the adapter \
 that it starts on (the reference pass that DPO, IPO and KTO share is left out; it stands under Training).
-8. *Learning rates*: where models that were compared have different ones, these are named, and where the sweep tried \
-all of them at one, the best of its points by exact match over beta are compared at the rate that most of them use: \
-what a higher rate brings is not the loss's.
+8. *Learning rates*: where models that were compared have different ones, their range is named, and where the sweep \
+tried all of them at one, the best of its points by exact match over beta are compared at the rate that most of them \
+use: what a higher rate brings is not the loss's.
 
 Intervals are paired bootstraps over prompts and seeds; those of rules 1 to 4 are not adjusted for the number of \
 comparisons, rules 6 and 7 are; rule 8 has one seed and no interval."""

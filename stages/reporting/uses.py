@@ -86,14 +86,10 @@ def rates(params: Params, names: Sequence[str]) -> dict[float, list[str]]:
 
 
 def at_rates(params: Params, choice: Choice) -> str:
-    """Rule 8: models that were compared at other learning rates than the one that is named; SFT is no such model."""
-    own = params.active.train[choice.model].learning_rate
-    compared = [name for name in (*choice.ties, *choice.beaten) if params.train[name].init != "models/base"]
-    others = {value: names for value, names in rates(params, compared).items() if value != own}
-    if not others:
-        return ""
-    theirs = " and ".join(f"{rate(value)} of {words(names)}" for value, names in others.items())
-    return f", at a learning rate of {rate(own)} beside {theirs}"
+    """Rule 8: the rates of models that were compared at several; SFT on the base is no such model."""
+    compared = [name for name in (*choice.unbeaten, *choice.beaten) if params.train[name].init != "models/base"]
+    found = rates(params, compared)
+    return f", at learning rates of {rate(min(found))} to {rate(max(found))}" if len(found) > 1 else ""
 
 
 def between(values: Sequence[float]) -> str:
@@ -142,7 +138,7 @@ def uses(
 
     def use(choice: Choice, only: str = "") -> str:
         ties = f", tied with {words(choice.ties)}" if choice.ties else ""
-        return f"use `{choice.model}`{only} (exact match {exact(choice.model)}{ties})"
+        return f"use `{choice.model}`{only} (exact match {exact(choice.model)}{ties}{at_rates(params, choice)})"
 
     def feedback(names: Sequence[str]) -> str:
         choice = choose(names, REFERENCE, scores, seconds, params)
@@ -152,17 +148,18 @@ def uses(
         imitators = [name for name in choice.unbeaten if params.train[name].method == "sft"]
         if not imitators:
             only = ", the only one that trains on it" if len(names) == 1 else ""
-            return use(choice, only) + at_rates(params, choice) + beside
+            return use(choice, only) + beside
         losses = [name for name in choice.unbeaten if name not in imitators]
         if not losses:
-            return use(choice, ", plain SFT on the preferred answers") + at_rates(params, choice) + beside
+            return use(choice, ", plain SFT on the preferred answers") + beside
         return (
             f"the data cannot tell a preference loss from plain SFT on the preferred answers: "
             f"{words(losses)} {'tie' if len(losses) > 1 else 'ties'} with the control {words(imitators)} (exact match "
-            f"{between([methods[name][JOINT] for name in losses])} and {exact(imitators[0])}), "
+            f"{between([methods[name][JOINT] for name in losses])} and {exact(imitators[0])}"
+            f"{at_rates(params, choice)}), "
             f"{'all' if choice.ahead == choice.unbeaten else words(choice.ahead)} ahead of "
             f"`{REFERENCE}`{beside.replace(', ahead of ', ' and ')}, and of the ties `{choice.model}` takes the fewest "
-            f"seconds" + at_rates(params, choice)
+            f"seconds"
         )
 
     def instructions(choice: Choice | str) -> str:
@@ -176,7 +173,6 @@ def uses(
         if choice.ties:
             dearer = [seconds[name] for name in choice.ties]
             said += f" where the ties take {duration(min(dearer))} to {duration(max(dearer))}"
-        said += at_rates(params, choice)
         return said + (f"; at least one of these is ahead of {words(choice.beaten)}" if choice.beaten else "")
 
     return [
