@@ -108,4 +108,6 @@ def _render(tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_gener
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    # Not verbose: it would warn of indexing errors past the base's context, which rotary positions do not know; what
+    # is too long to train on is counted and named by the stage `contract`.
+    return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])

@@ -281,7 +281,7 @@ def test_a_drifting_machine_makes_no_model_slower_and_a_slower_adapter_does(root
 
 def test_five_equal_methods_are_one_tie(root: Path) -> None:
     text = page(root, World())
-    assert "No method both fixes the planted flaws and demonstrably keeps the knowledge" in text
+    assert "No method both fixes the planted flaws and demonstrably keeps the knowledge**; `sft_more`" in text
     assert "a tie of all preference methods" in text
     for model, cells in table_rows(section(text, "Rankings")).items():
         assert cells[:3] == ["1=", "1=", "1="] or model == "base"

@@ -30,7 +30,7 @@ train on preferences; every other whose paired difference to it has an interval 
 4. *Beats a control*: the interval of exact match minus the control's lies above 0; *loses to* it: below 0; otherwise \
 a *tie*. The controls are SFT continued from the same adapter.
 5. *Cost*: seconds in optimizer steps, mean over seeds, and how many times as long a forward pass takes with the \
-adapter as with it switched off. Two models are *equally fast* where these differ by at most {SAME_SPEED:.0%}, \
+adapter as with it switched off. Two models are *equally fast* where these differ by at most {100 * SAME_SPEED:g} %, \
 twice as much as adapters of one shape did when this was written.
 6. *Use X* for a kind of data: among the models that train on it, one is *better* than another where exact match \
 separates the two (p-values of all pairs, adjusted together by Holm's method). Of those than which none is better, the \
@@ -100,7 +100,8 @@ def shortfall_sentence(found: Mapping[str, Judgement]) -> str:
             groups.setdefault(f"behaviour: {one.behaviour}, knowledge: {one.knowledge}", []).append(model)
     if not groups:
         return "none falls short"
-    return "of the others, " + "; ".join(f"{words(names)} ({reason})" for reason, names in groups.items())
+    others = "" if sum(map(len, groups.values())) == len(found) else "of the others, "
+    return others + "; ".join(f"{words(names)} ({reason})" for reason, names in groups.items())
 
 
 def best_preference(params: Params, scores: Mapping[str, Scores]) -> tuple[str, list[str]] | None:

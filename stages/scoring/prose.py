@@ -42,5 +42,4 @@ def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> Encoded:
     Qwen has no token for the beginning; what a model has seen before a text is the end of the one before it.
     """
     first = tokenizer.bos_token_id if isinstance(tokenizer.bos_token_id, int) else stop_token_id(tokenizer)
-    # verbose: a text that is longer than the base's context is read past it, as rotary positions allow
     return Encoded([first], list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]))
