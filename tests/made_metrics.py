@@ -38,6 +38,7 @@ class World:
     prompts: int = 90
     p50_ms: dict[str, float] = field(default_factory=lambda: dict.fromkeys(MODELS, 2.0))
     slowdown: dict[str, float] = field(default_factory=lambda: dict.fromkeys(MODELS, 1.3))
+    parameters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(MODELS, 1_465_648) | {"base": 1_310_000})
     # nats per token of chosen and rejected answers against the start, in every seed
     displacement: dict[str, tuple[float, float]] = field(
         default_factory=lambda: dict.fromkeys(("dpo", "kto", "ipo", "cpo"), (0.05, -0.1))
@@ -58,7 +59,8 @@ class World:
             write_lines(root / f"metrics/eval/{model}/rows.jsonl", rows)
             answers = {"multiple_choice": {"mcq": positions(self.first_option[model])}}
             write(root / f"metrics/eval/{model}/summary.json", summary(model, rows) | answers)
-            write(root / f"metrics/bench/{model}.json", bench(model, self.p50_ms[model], self.slowdown[model]))
+            speed = bench(model, self.p50_ms[model], self.slowdown[model], self.parameters[model])
+            write(root / f"metrics/bench/{model}.json", speed)
             if model != "base":
                 place = MODELS.index(model)
                 watched = displacement(*self.displacement[model]) if model in self.displacement else {}
@@ -216,12 +218,12 @@ def reference_timing() -> dict[str, Any]:
     return {"host": {"cpu": "made-up", "cores": 2, "device": "cpu"}, "passes": passes}
 
 
-def bench(model: str, p50: float, slowdown: float) -> dict[str, Any]:
+def bench(model: str, p50: float, slowdown: float, parameters: int) -> dict[str, Any]:
     return {
         "model": model,
         "host": {"cpu": "made-up", "cores": 2, "device": "cpu"},
         "dtype": "float32",
-        "parameters": 1_310_000,
+        "parameters": parameters,
         "load_seconds": 0.5,
         "first_forward_ms": 9.0,
         "latency_ms": {"p50": p50, "p95": p50 * 1.2, "mean": p50 * 1.05},

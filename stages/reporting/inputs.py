@@ -55,7 +55,7 @@ def loss_curve(model: str) -> list[tuple[int, float]]:
     return points
 
 
-SAME_SPEED = 0.1  # twice what 24 runs of seven adapters of one shape differed by: 1.26 to 1.33 times as long
+SAME_SPEED = 0.1  # seven adapters of one shape took 1.23 to 1.36 times as long as without, in runs of two minutes
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,8 @@ class Bench:
         return self.slowdown[0] if self.slowdown else 1.0
 
     def as_fast_as(self, fastest: Bench) -> bool:
-        return self.times_as_long <= fastest.times_as_long * (1 + SAME_SPEED)
+        """Rule 5 of the report: the same arithmetic, or nearly the same times."""
+        return self.parameters == fastest.parameters or (self.times_as_long <= fastest.times_as_long * (1 + SAME_SPEED))
 
 
 def read_bench(model: str) -> Bench:

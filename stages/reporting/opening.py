@@ -30,8 +30,8 @@ train on preferences; every other whose paired difference to it has an interval 
 4. *Beats a control*: the interval of exact match minus the control's lies above 0; *loses to* it: below 0; otherwise \
 a *tie*. The controls are SFT continued from the same adapter.
 5. *Cost*: seconds in optimizer steps, mean over seeds, and how many times as long a forward pass takes with the \
-adapter as with it switched off. Two models are *equally fast* where these differ by at most {100 * SAME_SPEED:g} %, \
-twice as much as adapters of one shape did when this was written.
+adapter as with it switched off. Models of as many parameters do the same arithmetic and are *equally fast*: what they \
+are seen to differ by is the error of timing. Others are where they differ by at most {100 * SAME_SPEED:g} %.
 6. *Use X* for a kind of data: among the models that train on it, one is *better* than another where exact match \
 separates the two (p-values of all pairs, adjusted together by Holm's method). Of those than which none is better, the \
 one that trains in the fewest seconds is named, with the others as ties; it must also be better than where it \
@@ -154,13 +154,12 @@ def cost_sentence(params: Params, training: Mapping[str, Training], benches: Map
     if adapters:
         fastest = min(adapters, key=lambda model: benches[model].times_as_long)
         slow = [model for model in adapters if not benches[model].as_fast_as(benches[fastest])]
-        one_shape = len({training[model].trainable_parameters for model in adapters}) == 1
-        why = ", which the method cannot explain, since all adapters have one shape" if one_shape else ""
+        taken = [significant(end(benches[model].times_as_long for model in adapters)) for end in (min, max)]
         parts.append(
-            f"{words(slow)} answered more slowly than `{fastest}`{why}"
+            f"{words(slow)} answered more slowly than `{fastest}`"
             if slow
             else "in use all trained models are equally fast, a pass taking "
-            f"{significant(benches[fastest].times_as_long)} times as long as with the adapter switched off"
+            f"{' to '.join(dict.fromkeys(taken))} times as long as with the adapter switched off"
         )
     shown = "; ".join(parts)
     return f"{shown[0].upper()}{shown[1:]}." if parts else "Nothing was trained, so there is no cost to compare."

@@ -98,9 +98,9 @@ def inference_table(benches: Mapping[str, Bench]) -> str:
     return (
         table(header, rows, words=("device",))
         + "\n\n*Times as long* is a pass with the adapter over the same pass with it switched off, the two "
-        "alternating: the median of the pairs and their quartiles. The other columns follow the machine's drift from "
-        "one model to the next, so that adapters of one shape differ in them by what the machine did meanwhile. Added "
-        "into the weights (`merge_and_unload` of PEFT), an adapter takes no time."
+        "alternating: the median of the pairs and their quartiles. Adapters of one shape do the same arithmetic, so "
+        "that what they differ by is the error of timing: one model is timed after the other, and the machine does not "
+        "stand still meanwhile. Added into the weights (`merge_and_unload` of PEFT), an adapter takes no time."
     )
 
 
