@@ -39,6 +39,14 @@ CHAT_TEMPLATE = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker builds the finished clone and runs what needs it; of the others each takes whole files."""
+    for item in items:
+        built = "smoke" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("smoke" if built else item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def tiny_qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Transformers folder: random Qwen3 of 2 layers and width 32, byte-level BPE, ChatML, and its pin."""
