@@ -19,7 +19,7 @@ from stages.params import Evaluate, load_params
 from stages.scoring import logprobs, shared, style, summary
 from stages.scoring.held_out import read_held_out
 from stages.scoring.logprobs import completion_logprobs
-from stages.scoring.subject import Subject, merged_adapter, wins
+from stages.scoring.subject import Subject, merged_adapter, wins, with_start
 from stages.tokens import encode
 
 TEXT_KEYS = {"exact", "contains", "chrf", "clean", "hedged", "repeated", "arabic_ratio"}
@@ -175,6 +175,20 @@ def test_a_start_that_is_not_there_is_one_sentence(adapters: str, monkeypatch: p
     (paths.replica("sft", 12, (11, 12)) / "adapter_model.safetensors").unlink()
     with pytest.raises(PipelineError, match=r"models/sft/seeds/12 holds no adapter: run `dvc repro train@sft`"):
         run(monkeypatch, adapters)
+
+
+def test_the_start_takes_the_adapters_place_and_gives_it_back(adapters: str) -> None:
+    profile, tokenizer = load_params().active, load_tokenizer()
+    model, start = load_model(profile, adapters, 12), load_model(profile, "sft", 12)
+    examples = [
+        encode(tokenizer, row["prompt"], row["chosen"]) for row in read_jsonl(paths.prepared_split("pairs", "test"))
+    ]
+    before = completion_logprobs(model, examples)
+    with with_start(model, paths.replica("sft", 12, (11, 12))), merged_adapter(model):
+        inside = completion_logprobs(model, examples)
+    assert inside == pytest.approx(completion_logprobs(start, examples), abs=1e-4)
+    assert inside != pytest.approx(before, abs=1e-2)
+    assert completion_logprobs(model, examples) == pytest.approx(before, abs=1e-4)
 
 
 def test_a_merged_adapter_scores_as_the_adapter_beside_the_weights(adapters: str) -> None:
