@@ -70,6 +70,15 @@ def test_equals_every_row_read_alone_whatever_the_batch(
         assert values == pytest.approx(logprobs.next_token_logprobs(model, [ids], [tokens])[0], abs=1e-4)
 
 
+def test_a_model_in_training_is_read_without_dropout(examples: list[Encoded]) -> None:
+    torch.manual_seed(2)
+    config = GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=2, n_positions=128)  # drops a tenth
+    model = AutoModelForCausalLM.from_config(config).train()
+    first = completion_logprobs(model, framed(examples))
+    assert model.training
+    assert first == pytest.approx(logprobs.completion_logprobs(model, framed(examples)), abs=1e-4)
+
+
 def test_does_not_depend_on_the_order(tiny_qwen: Path, examples: list[Encoded]) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_qwen)
     straight = completion_logprobs(model, examples, 300)

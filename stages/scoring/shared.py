@@ -190,10 +190,11 @@ def _read(
         if not example.prompt_ids or not example.completion_ids:
             raise PipelineError(f"example {index} has no token to score: remove the row it came from")
     vocabulary = int(unwrapped(model).config.get_text_config().vocab_size)
-    frame = _read_frame(model, frame_of(examples))
-    examples = [Encoded(example.prompt_ids[frame.get_seq_length() :], example.completion_ids) for example in examples]
+    common = frame_of(examples)
+    examples = [Encoded(example.prompt_ids[len(common) :], example.completion_ids) for example in examples]
     groups = grouped(examples, max_batch_tokens)
     with evaluating(model), tqdm(total=len(examples), desc=show, unit="row", disable=show is None) as bar:
+        frame = _read_frame(model, common)
         for batch in batches(examples, groups, max_batch_tokens, logprobs.MAX_LOGITS // vocabulary):
             rows = [index for group in batch for index in group.rows]
             shared = [group.shared for group in batch for _ in group.rows]
