@@ -12,10 +12,10 @@ import os
 import shutil
 from pathlib import Path
 
-from stages import paths
-from stages.errors import run_stage
-from stages.files import Row, replaced_folder, sha256, write_json
-from stages.params import HubBase, PretrainBase, Profile, load_params
+from stages.core import paths
+from stages.core.errors import run_stage
+from stages.core.files import Row, replaced_folder, sha256, write_json
+from stages.core.params import HubBase, PretrainBase, Profile, load_params
 
 
 def make_base(profile: Profile, folder: Path) -> Row:
@@ -23,20 +23,20 @@ def make_base(profile: Profile, folder: Path) -> Row:
     base = profile.base
     if isinstance(base, HubBase):
         os.environ["HF_HUB_OFFLINE"] = "0" if base.download else "1"  # read when huggingface_hub is imported, below
-    from stages.bases import sources
-    from stages.bases.pretrain import pretrain
-    from stages.models import configure_torch
+    from stages.bases import pinning
+    from stages.bases.loading import configure_torch
+    from stages.bases.pretraining import pretrain
 
     configure_torch(profile)
     if isinstance(base, HubBase):
-        return sources.pin_hub(base, folder)
+        return pinning.pin_hub(base, folder)
     if isinstance(base, PretrainBase):
         parameters = pretrain(base, paths.CORPUS, folder)
         files = {name: sha256(folder / name) for name in ("config.json", "model.safetensors", "tokenizer.json")}
         return {"kind": "pretrain", "files": files, "parameters": parameters, "tied_output": True}
     if base.path.endswith(".gguf"):
-        return sources.convert_gguf(base, profile.dtype, folder)
-    return sources.pin_local(base, folder)
+        return pinning.convert_gguf(base, profile.dtype, folder)
+    return pinning.pin_local(base, folder)
 
 
 def main() -> None:

@@ -24,16 +24,15 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from stages import paths
-from stages.errors import PipelineError, run_stage
-from stages.files import Row, read_jsonl, write_json
-from stages.host import EnergyCounter, describe_host, energy_counters, metered, peak_memory_mib
-from stages.models import configure_torch, load_model, load_tokenizer
-from stages.params import BenchmarkBudget, load_params
-from stages.scoring import unwrapped
+from stages.bases.adapters import load_model, unwrapped, without_adapter
+from stages.bases.loading import configure_torch, load_tokenizer
+from stages.bases.tokens import encode_prompt, generation_stop_ids
+from stages.core import paths
+from stages.core.errors import PipelineError, run_stage
+from stages.core.files import Row, read_jsonl, write_json
+from stages.core.host import EnergyCounter, describe_host, energy_counters, metered, peak_memory_mib
+from stages.core.params import BenchmarkBudget, load_params
 from stages.scoring.generation import new_tokens
-from stages.scoring.subject import without_adapter
-from stages.tokens import encode_prompt, generation_stop_ids
 
 MATMUL_SIZE = {"cpu": 1024, "cuda": 8192}  # large enough for full speed, small enough for a second
 MATMUL_REPEATS = 10

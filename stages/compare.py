@@ -27,12 +27,21 @@ import io
 import math
 from collections.abc import Mapping
 
-from stages import paths
-from stages.errors import PipelineError, run_stage
-from stages.files import Row, rounded, write_json, write_text
-from stages.params import Evaluate, load_params
-from stages.reporting.inputs import controls, eval_summary, need, train_summary
-from stages.reporting.scores import FIELDS, REFERENCE, RETENTION, Scores, differences, places, read_scores, retention
+from stages.comparison.measured import controls, eval_summary, need, train_summary
+from stages.comparison.paired_scores import (
+    FIELDS,
+    REFERENCE,
+    RETENTION,
+    Scores,
+    differences,
+    places,
+    read_scores,
+    retention,
+)
+from stages.core import paths
+from stages.core.errors import PipelineError, run_stage
+from stages.core.files import Row, rounded, write_json, write_text
+from stages.core.params import Evaluate, load_params
 
 SHOWN = ("exact_match", "containment", "knowledge_retention", "behaviour_rate", "chrf")
 HEADLINE = (

@@ -19,14 +19,14 @@ from pathlib import Path
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from stages import paths
-from stages.errors import PipelineError, run_stage
-from stages.files import Row, read_jsonl, replaced_folder, write_json, write_jsonl
-from stages.models import load_tokenizer
-from stages.params import Params, load_params
-from stages.rows.lengths import quantiles
-from stages.rows.split import SPLITS
-from stages.tokens import Encoded, encode, sides, stop_token_id
+from stages.bases.loading import load_tokenizer
+from stages.bases.tokens import Encoded, encode, sides, stop_token_id
+from stages.core import paths
+from stages.core.errors import PipelineError, run_stage
+from stages.core.files import Row, read_jsonl, replaced_folder, write_json, write_jsonl
+from stages.core.params import Params, load_params
+from stages.core.paths import SPLITS
+from stages.core.quantiles import quantiles
 
 TRAINED_KINDS = ("sft", "pairs", "unpaired")
 

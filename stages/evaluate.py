@@ -16,19 +16,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
-from stages import paths
-from stages.errors import PipelineError, run_stage
-from stages.files import Row, replaced_folder, write_json, write_jsonl
-from stages.models import configure_torch, load_model, load_tokenizer, read_pin, start_of
-from stages.params import EvaluateBudget, Limits, load_params
+from stages.bases.adapters import load_model, merged_adapter, start_of
+from stages.bases.loading import configure_torch, load_tokenizer, read_pin
+from stages.core import paths
+from stages.core.errors import PipelineError, run_stage
+from stages.core.files import Row, replaced_folder, write_json, write_jsonl
+from stages.core.params import EvaluateBudget, Limits, load_params
 from stages.scoring.answers import answer, distances, generation_rows, own_answers, references
 from stages.scoring.harness import harness_rows
 from stages.scoring.held_out import HeldOut, read_held_out
+from stages.scoring.language_modelling import prose_rows
 from stages.scoring.multiple_choice import question_rows
 from stages.scoring.preferences import pair_rows, safety_rows
 from stages.scoring.processes import in_processes, workers
-from stages.scoring.prose import prose_rows
-from stages.scoring.subject import Subject, merged_adapter
+from stages.scoring.scored_model import Subject
 from stages.scoring.summary import summarise
 
 Score = Callable[[Subject, HeldOut, EvaluateBudget, Limits], list[Row]]

@@ -17,20 +17,22 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from stages import paths
 from stages.arabic.numbers import spell
-from stages.authoring.corpus import documents
-from stages.errors import PipelineError, run_stage
-from stages.files import Row, replaced_folder, write_json, write_jsonl, write_text
-from stages.params import Data, Flaws, Params, load_params
-from stages.rows import kinds
-from stages.rows.lengths import quantiles
-from stages.rows.near import EvaluationIndex
-from stages.rows.own import Mixture
-from stages.rows.page import data_page
+from stages.core import paths
+from stages.core.errors import PipelineError, run_stage
+from stages.core.files import Row, replaced_folder, write_json, write_jsonl, write_text
+from stages.core.params import Data, Flaws, Params, load_params
+from stages.core.paths import SPLITS
+from stages.core.quantiles import quantiles
+from stages.corpus.documents import documents
+from stages.rows import prepared_rows
+from stages.rows.conventions import equal_length
+from stages.rows.data_page import data_page
+from stages.rows.near_duplicates import EvaluationIndex
 from stages.rows.raw import Raw, drop_duplicates, drop_record, read_file, read_folder
-from stages.rows.screen import Tally, said_by, screen, text_key, texts_of
-from stages.rows.split import SPLITS, YEARS, Mentions, held_out, numbers_in, overlap, split_rows
+from stages.rows.row_policy import Tally, said_by, screen, text_key, texts_of
+from stages.rows.split import YEARS, Mentions, held_out, numbers_in, overlap, split_rows
+from stages.rows.user_mixture import Mixture
 
 KINDS_IN_WORDS = {
     "sft": "answers (prompt, completion)",
@@ -54,9 +56,9 @@ def read_evaluation() -> dict[str, list[Row]]:
     """The hand-written sets that nothing trains on, as they are scored; an absent file is an empty set."""
     sets = {}
     for name, kind, convert in (
-        ("safety", "safety", kinds.safety_rows),
-        ("culture", "questions", kinds.question_rows),
-        ("dialect", "questions", kinds.question_rows),
+        ("safety", "safety", prepared_rows.safety_rows),
+        ("culture", "questions", prepared_rows.question_rows),
+        ("dialect", "questions", prepared_rows.question_rows),
     ):
         file = paths.RAW_EVALUATION / f"{name}.jsonl"
         rows, duplicates = drop_duplicates(read_file(file, kind) if file.exists() else [])
@@ -126,26 +128,28 @@ def prepare_kinds(
         answers = [raw for raw in splits[split] if raw.kind != "pairs"]
         clean = split == "test"
         flaws = Flaws(hedging=0.0, repetition=0.0) if clean else data.flaws
-        prepared[f"sft/{split}"] = kinds.sft_rows(answers, flaws, data.seed)
+        prepared[f"sft/{split}"] = prepared_rows.sft_rows(answers, flaws, data.seed)
         prepared[f"pairs/{split}"] = (
-            kinds.pair_rows(splits[split], data.pairs_per_skill_row, data.seed)
+            prepared_rows.pair_rows(splits[split], data.pairs_per_skill_row, data.seed)
             if clean
-            else kinds.pair_rows(splits[split], data.pairs_per_skill_row, data.seed, may_train)
+            else prepared_rows.pair_rows(splits[split], data.pairs_per_skill_row, data.seed, may_train)
         )
         bad_share = 1.0 if clean else data.unpaired_bad_share
-        prepared[f"unpaired/{split}"] = kinds.unpaired_rows(prepared[f"pairs/{split}"], bad_share, data.seed)
+        prepared[f"unpaired/{split}"] = prepared_rows.unpaired_rows(prepared[f"pairs/{split}"], bad_share, data.seed)
     skills = {split: [raw for raw in splits[split] if raw.kind == "skills"] for split in SPLITS}
     open_ended = {split: [raw for raw in splits[split] if raw.kind == "instructions"] for split in SPLITS}
-    prepared["mcq"] = kinds.mcq_rows(skills["test"], data.mcq_questions, data.seed)
+    prepared["mcq"] = prepared_rows.mcq_rows(skills["test"], data.mcq_questions, data.seed)
     for name, split in (("generation", "test"), ("tuning", "validation")):
-        prepared[name] = kinds.generation_rows(skills[split], open_ended[split], data.generation_prompts, data.seed)
+        prepared[name] = prepared_rows.generation_rows(
+            skills[split], open_ended[split], data.generation_prompts, data.seed
+        )
     return prepared
 
 
 def describe(prepared: dict[str, list[Row]], raws: Iterable[Raw], dropped: list[Row], key_sides: dict[str, str]) -> Row:
     """The counts of metrics/data.json; corpus figures are added by the caller."""
     counts: Row = {name: len(rows) for name, rows in prepared.items() if "/" not in name}
-    equal = [row for row in prepared["pairs/test"] if kinds.equal_length(row)]
+    equal = [row for row in prepared["pairs/test"] if equal_length(row)]
     for kind in ("sft", "pairs", "unpaired"):
         counts[kind] = {split: len(prepared[f"{kind}/{split}"]) for split in SPLITS}
     words = {

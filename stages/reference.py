@@ -15,14 +15,16 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from stages import models, paths
-from stages.errors import run_stage
-from stages.files import replaced_folder, write_json, write_text
-from stages.host import describe_host
-from stages.methods.order import MONITORED, answer_key, asked_of_reference, read_rows, seen_rows
-from stages.params import Params, Profile, load_params
-from stages.scoring.logprobs import completion_logprobs
-from stages.tokens import Encoded
+from stages.bases import loading
+from stages.bases.adapters import load_model
+from stages.bases.tokens import Encoded
+from stages.core import paths
+from stages.core.errors import run_stage
+from stages.core.files import replaced_folder, write_json, write_text
+from stages.core.host import describe_host
+from stages.core.params import Params, Profile, load_params
+from stages.scoring.log_probabilities import completion_logprobs
+from stages.training.row_order import MONITORED, answer_key, asked_of_reference, read_rows, seen_rows
 
 
 def answers_seen(params: Params, start: str, tokenizer: PreTrainedTokenizerBase, seed: int) -> dict[str, Encoded]:
@@ -40,8 +42,8 @@ def answers_seen(params: Params, start: str, tokenizer: PreTrainedTokenizerBase,
 
 def log_probabilities(profile: Profile, start: str, seed: int, answers: dict[str, Encoded]) -> dict[str, float]:
     """Under the start in training precision: a bfloat16 base is compared with itself under autocast."""
-    model = models.load_model(profile, Path(start).name, seed)
-    with torch.autocast(models.device().type, torch.bfloat16, enabled=profile.dtype == "bfloat16"):
+    model = load_model(profile, Path(start).name, seed)
+    with torch.autocast(loading.device().type, torch.bfloat16, enabled=profile.dtype == "bfloat16"):
         nats = completion_logprobs(model, list(answers.values()), show=f"reference {start} (seed {seed})")
     return dict(zip(answers, nats, strict=True))
 
@@ -49,8 +51,8 @@ def log_probabilities(profile: Profile, start: str, seed: int, answers: dict[str
 def main() -> None:
     params = load_params()
     profile = params.active
-    models.configure_torch(profile, params.gpu)
-    tokenizer = models.load_tokenizer()
+    loading.configure_torch(profile, params.gpu)
+    tokenizer = loading.load_tokenizer()
     starts = sorted({method.init for method in params.train.values() if method.method in MONITORED})
     timings = []
     with replaced_folder(paths.REFERENCE) as folder:

@@ -7,8 +7,8 @@ metrics/report/plots/*.png, metrics/report/tables/*.csv (what `dvc plots show` d
 metrics/report/cards/<model>.md.
 
 Every figure comes from those files; the sentences at the top follow from them by the rules printed below them. The
-constants of the audit, with their sources, stand in stages/reporting/audit.py, and what the seed report says beside
-its timings in stages/reporting/promises.py.
+constants of the audit, with their sources, stand in stages/reporting/seed_report/audit.py, and what the seed report
+says beside its timings in stages/reporting/seed_report/claims.py.
 """
 
 from __future__ import annotations
@@ -17,24 +17,26 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages import paths
-from stages.errors import run_stage
-from stages.files import Row, read_jsonl, replaced_folder, write_text
-from stages.params import Params, SftMethod, load_params
-from stages.reporting import inputs, page, plot_data, promises, provenance, quality, sections, setup, tidy
+from stages.comparison import measured
+from stages.comparison.measured import Bench, ReferencePass, Training
+from stages.comparison.paired_scores import Scores, places, read_scores
+from stages.core import paths
+from stages.core.errors import run_stage
+from stages.core.files import Row, read_jsonl, replaced_folder, write_text
+from stages.core.params import Params, SftMethod, load_params
+from stages.reporting import page, plot_data, plot_tables, provenance, quality, recipes, sections
 from stages.reporting.answers import answers_section
-from stages.reporting.audit import audit
 from stages.reporting.cards import card
 from stages.reporting.cost import cost
 from stages.reporting.figures import FIGURES
-from stages.reporting.inputs import Bench, ReferencePass, Training
 from stages.reporting.monitors import Watched, monitors, read_watched
-from stages.reporting.opening import opening
 from stages.reporting.page.explorer import explorer
 from stages.reporting.plots import Material, drawings
-from stages.reporting.scores import Scores, places, read_scores
+from stages.reporting.recommendation import uses
+from stages.reporting.seed_report import claims
+from stages.reporting.seed_report.audit import audit
 from stages.reporting.tables import folded
-from stages.reporting.uses import uses
+from stages.reporting.verdict import opening
 
 TRAINING_PLOTS = ("training_time.png", "final_loss.png", "efficiency.png")
 
@@ -62,17 +64,17 @@ def read_measured(params: Params) -> Measured:
     """Raises PipelineError naming the first file or key that is missing."""
     trained = params.models[1:]
     return Measured(
-        methods=inputs.read_methods(params.models),
-        summaries={model: inputs.eval_summary(model)[1] for model in params.models},
+        methods=measured.read_methods(params.models),
+        summaries={model: measured.eval_summary(model)[1] for model in params.models},
         scores=read_scores(params.models),
-        trained={model: inputs.train_summary(model)[1] for model in trained},
-        training={model: inputs.read_training(model) for model in trained},
-        curves={model: inputs.loss_curve(model) for model in trained},
+        trained={model: measured.train_summary(model)[1] for model in trained},
+        training={model: measured.read_training(model) for model in trained},
+        curves={model: measured.loss_curve(model) for model in trained},
         watched=read_watched(params),
-        references=inputs.read_reference_passes(),
-        benches={model: inputs.read_bench(model) for model in params.models},
-        data=inputs.read_object(paths.DATA_METRICS),
-        differences=inputs.read_object(paths.DIFFERENCES),
+        references=measured.read_reference_passes(),
+        benches={model: measured.read_bench(model) for model in params.models},
+        data=measured.read_object(paths.DATA_METRICS),
+        differences=measured.read_object(paths.DIFFERENCES),
         sweep=plot_data.read_sweep(params.profile),
         prompts=read_jsonl(paths.GENERATION),
     )
@@ -142,10 +144,10 @@ def compose(params: Params, found: Measured, drawn: Collection[str]) -> str:
         opening(params, found.scores, found.methods, found.training, found.benches, found.sweep),
         "## What was compared",
         source("params.yaml", TRAIN, BENCH),
-        setup.machinery(params, found.training, found.benches, scored),
-        setup.recipes(params, found.training),
+        recipes.machinery(params, found.training, found.benches, scored),
+        recipes.recipes(params, found.training),
         "### Words of this page",
-        setup.words_used(),
+        recipes.words_used(),
         "## Quality",
         source("metrics/methods.json"),
         f"In brackets: {confidence} bootstrap intervals over prompts and seeds.",
@@ -212,15 +214,20 @@ def compose(params: Params, found: Measured, drawn: Collection[str]) -> str:
         *(["## Your own test files", source(EVAL), own] if own else []),
         "## The seed report, audited",
         source(
-            "stages/reporting/audit.py", "stages/reporting/promises.py", TRAIN, TIMING, BENCH, str(paths.DATA_METRICS)
+            "stages/reporting/seed_report/audit.py",
+            "stages/reporting/seed_report/claims.py",
+            TRAIN,
+            TIMING,
+            BENCH,
+            str(paths.DATA_METRICS),
         ),
         audit(found.training, found.benches, betas),
         "### Its other claims",
-        promises.other_claims(found.training),
+        claims.other_claims(found.training),
         "### Its recommendations by use case",
-        promises.recommendations(answer, promises.throughput(found.benches), exact),
+        claims.recommendations(answer, claims.throughput(found.benches), exact),
         "### What it asked for next",
-        promises.asked_for(found.data, params),
+        claims.asked_for(found.data, params),
         "## What was not measured",
         not_measured(params, found),
         "## Where the figures come from",
@@ -276,10 +283,10 @@ def long_tables(found: Material) -> dict[str, str]:
         name: plot_data.seconds_to(name, found.params, found.training, found.references) for name in found.training
     }
     return {
-        "cost.csv": tidy.costs(found.training, found.benches),
-        "cost_quality.csv": tidy.cost_quality(seconds, found.methods),
-        "axes.csv": tidy.axes(found.summaries),
-        "positions.csv": tidy.positions(found.positions),
+        "cost.csv": plot_tables.costs(found.training, found.benches),
+        "cost_quality.csv": plot_tables.cost_quality(seconds, found.methods),
+        "axes.csv": plot_tables.axes(found.summaries),
+        "positions.csv": plot_tables.positions(found.positions),
     }
 
 

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import argparse
 
-from stages import paths
-from stages.errors import PipelineError, run_stage
-from stages.files import Row, write_json
-from stages.params import load_params
-from stages.reporting.inputs import need, read_bench, read_methods, read_object
+from stages.comparison.measured import need, read_bench, read_methods, read_object
+from stages.core import paths
+from stages.core.errors import PipelineError, run_stage
+from stages.core.files import Row, write_json
+from stages.core.params import load_params
 
 QUALITY = {
     "clean": "behaviour_rate",

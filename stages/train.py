@@ -26,40 +26,30 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import PreTrainedTokenizerBase, Trainer, set_seed
+from peft import PeftModel
+from transformers import PreTrainedTokenizerBase, Trainer
 
-from stages import launch, models, paths
-from stages.checkpoints import CLOCK, SaveEveryMinute, StepClock, newest_checkpoint, scratch_folder
-from stages.curves import write_curves
-from stages.errors import PipelineError, run_stage
-from stages.files import Row, read_json, replaced_folder, sha256, write_json
-from stages.host import describe_host, peak_memory_mib
-from stages.methods.head import project_trained_positions
-from stages.methods.monitor import closing_values, mean_values
-from stages.methods.order import MONITORED, REFERENCED, Seen, answer_key, asked_of_reference, read_rows, seen_rows
-from stages.methods.run import LORA_TARGETS, Run
-from stages.mirrors import check_installed, mirrored
-from stages.params import Budget, Lora, Params, Profile, TrainMethod, load_params
-from stages.progress import show_progress
-from stages.tokens import Encoded
+from stages import launch
+from stages.bases import loading
+from stages.bases.adapters import LORA_TARGETS, load_start
+from stages.bases.tokens import Encoded
+from stages.core import paths, ranks
+from stages.core.checkpoints import CLOCK, SaveEveryMinute, StepClock, newest_checkpoint, scratch_folder
+from stages.core.errors import PipelineError, run_stage
+from stages.core.files import Row, read_json, replaced_folder, sha256, write_json
+from stages.core.host import describe_host, peak_memory_mib
+from stages.core.params import Budget, Params, Profile, TrainMethod, load_params
+from stages.core.progress import show_progress
+from stages.training.answer_projection import project_trained_positions
+from stages.training.curves import write_curves
+from stages.training.monitor import closing_values, mean_values
+from stages.training.row_order import MONITORED, REFERENCED, Seen, answer_key, asked_of_reference, read_rows, seen_rows
+from stages.training.run import Run
+from stages.training.trackers import check_installed, mirrored
 
 PINNED = ("torch", "transformers", "trl", "peft", "accelerate")
 # The first loss of a method that starts on its reference is known; bfloat16 keeps 8 bits of each log-probability.
 FIRST_LOSS_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
-
-
-def load_start(profile: Profile, method: TrainMethod, lora: Lora, seed: int) -> PeftModel:
-    """The base with a fresh adapter, or with the adapter of the model that ``init`` names, same seed, trainable."""
-    base = models.load_base(profile)
-    set_seed(seed)
-    if method.init == "models/base":
-        config = LoraConfig(
-            r=lora.rank, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=LORA_TARGETS, task_type="CAUSAL_LM"
-        )
-        return get_peft_model(base, config)
-    start = paths.replica(Path(method.init).name, seed, profile.seeds)
-    return PeftModel.from_pretrained(base, str(start), is_trainable=True)
 
 
 def read_reference(method: TrainMethod, seed: int) -> Callable[[Sequence[Encoded]], list[float]]:
@@ -129,7 +119,7 @@ def definition(name: str, params: Params, seed: int) -> dict[str, Any]:
     beyond_one_cpu: dict[str, Any] = {}
     if torch.cuda.is_available():
         beyond_one_cpu |= {"gpu": vars(params.gpu) | {"name": torch.cuda.get_device_name()}}
-    if launch.processes() > 1:
+    if ranks.processes() > 1:
         beyond_one_cpu |= {"launch": vars(params.launch)}
         if (file := launch.configuration(params.launch)) is not None:
             inputs["launch"] = sha256(file)
@@ -145,7 +135,7 @@ def definition(name: str, params: Params, seed: int) -> dict[str, Any]:
         "lora": vars(params.lora) | {"targets": LORA_TARGETS},
         "dtype": profile.dtype,
         "quantize": profile.quantize,
-        "attention": models.attention_implementation(profile.attention),
+        "attention": loading.attention_implementation(profile.attention),
         "inputs_sha256": inputs,
         "versions": {package: importlib.metadata.version(package).split("+")[0] for package in PINNED},
         "fingerprint": {"machine": platform.machine(), "cpu_capability": torch.backends.cpu.get_cpu_capability()},
@@ -184,10 +174,10 @@ def train_one(
         labels=seen.labels,
         reference=read_reference(method, seed),
         scratch=scratch,
-        processes=launch.processes(),
+        processes=ranks.processes(),
         gpu=params.gpu,
     )
-    builder = importlib.import_module(f"stages.methods.{method.method}")
+    builder = importlib.import_module(f"stages.training.methods.{method.method}")
     trainer = builder.build_trainer(run)
     if "ref" in model.peft_config:  # TRL's float32 copy of the start, as a reference: ours is computed already
         model.delete_adapter("ref")
@@ -201,10 +191,10 @@ def train_one(
     trainer.add_callback(clock)
     trainer.add_callback(SaveEveryMinute())
     show_progress(trainer, f"{name} seed {seed}")
-    with mirrored(trainer, params.report_to if launch.is_first() else (), scratch.name.removeprefix("train-")):
+    with mirrored(trainer, params.report_to if ranks.is_first() else (), scratch.name.removeprefix("train-")):
         trainer.train(resume_from_checkpoint=checkpoint)
     weights = whole_weights(trainer)
-    if not launch.is_first():
+    if not ranks.is_first():
         return final
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     check_losses(name, losses, builder.first_loss(run), profile.dtype)
@@ -283,7 +273,7 @@ def save_adapter(
     file = folder / "adapter_config.json"
     config = json.loads(file.read_text(encoding="utf-8"))
     config = {key: sorted(value) if isinstance(value, list) else value for key, value in config.items()}
-    pin = models.read_pin()
+    pin = loading.read_pin()
     config["base_model_name_or_path"] = pin.get("id") or (pin["path"] if pin["kind"] == "local" else str(paths.BASE))
     config["revision"] = pin.get("revision")
     write_json(file, config)
@@ -339,18 +329,18 @@ def main() -> None:
             f"{method.init} holds no adapter to start from: run `dvc repro train@{Path(method.init).name}`"
         )
     rows, lengths, dropped = read_rows(name, method)
-    tokenizer = models.load_tokenizer()
-    if params.launch.by != "python" and not launch.is_process_of_several():
+    tokenizer = loading.load_tokenizer()
+    if params.launch.by != "python" and not ranks.is_process_of_several():
         launch.start(params.launch, "stages.train", name)
         return
-    models.configure_torch(profile, params.gpu)
+    loading.configure_torch(profile, params.gpu)
     launch.join(params.launch)
     print(
         f"{name}: {method.method} on {len(rows)} rows of {method.data}, from {method.init}, {len(profile.seeds)} seeds"
     )
-    print(f"{name}: {launch.processes()} x {models.describe_choices(profile, params.gpu)}")
+    print(f"{name}: {ranks.processes()} x {loading.describe_choices(profile, params.gpu)}")
     finals = [train_one(name, params, rows, lengths, tokenizer, seed) for seed in profile.seeds]
-    if launch.is_first():
+    if ranks.is_first():
         write_outputs(name, params, finals, len(rows), dropped)
     launch.leave()
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from stages.arabic.normalise import folded
-from stages.errors import PipelineError
+from stages.core.errors import PipelineError
 
 CATEGORIES = ("offensive", "hate", "sexual", "violence", "self_harm", "illegal", "weapons", "drugs", "fraud")
 ALLOW = "allow"

@@ -6,26 +6,9 @@ from collections.abc import Iterator
 from datetime import date
 from random import Random
 
-from stages.arabic.numbers import Case, ordinal, spell, to_arabic_digits
+from stages.arabic.dates import GREGORIAN, HIJRI, WEEKDAYS, date_in_digits, date_in_words, genitive
+from stages.arabic.numbers import ordinal
 from stages.authoring.rows import SkillRow, Wording, make_row, mixed, pick_wrong, spread, wordings
-
-GREGORIAN = [
-    "يناير",
-    "فبراير",
-    "مارس",
-    "أبريل",
-    "مايو",
-    "يونيو",
-    "يوليو",
-    "أغسطس",
-    "سبتمبر",
-    "أكتوبر",
-    "نوفمبر",
-    "ديسمبر",
-]
-HIJRI = ["محرم", "صفر", "ربيع الأول", "ربيع الآخر", "جمادى الأولى", "جمادى الآخرة"]
-HIJRI += ["رجب", "شعبان", "رمضان", "شوال", "ذو القعدة", "ذو الحجة"]
-WEEKDAYS = ["الأحد", "الاثنين", "الثلاثاء", "الأربعاء", "الخميس", "الجمعة", "السبت"]
 
 DATE_TO_WORDS = wordings(
     "date-to-words",
@@ -115,21 +98,6 @@ ORDINAL_OF_MONTH = wordings(
     },
     "أتابع التقويم الهجري شهراً شهراً، فما رقم شهر {month} فيه؟",
 )
-
-
-def date_in_words(day: date, case: Case = "nominative") -> str:
-    """الخامس عشر من مارس عام ألفين وأربعة وعشرين; the year follows عام and so is oblique in any case."""
-    month, year = GREGORIAN[day.month - 1], spell(day.year, case="oblique")
-    return f"{ordinal(day.day, case=case)} من {month} عام {year}"
-
-
-def date_in_digits(day: date) -> str:
-    return to_arabic_digits(f"{day.day}/{day.month}/{day.year}")
-
-
-def genitive(month: str) -> str:
-    """The month's name after شهر: only the two that begin with ذو change."""
-    return month.replace("ذو ", "ذي ")
 
 
 def dates() -> list[SkillRow]:

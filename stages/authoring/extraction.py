@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import permutations
 from random import Random
 
+from stages.arabic.dates import WEEKDAYS
 from stages.arabic.numbers import Noun, count
-from stages.authoring.calendars import WEEKDAYS
 from stages.authoring.rows import SkillRow, make_row, mixed, pick_wrong, wordings
 
 MEN = (

@@ -11,15 +11,7 @@ from itertools import cycle, islice
 from random import Random
 
 from stages.arabic.numbers import Case, Noun, count, count_in_digits, spell, to_arabic_digits
-from stages.authoring.rows import (
-    SkillRow,
-    gives_away,
-    make_row,
-    mixed,
-    pick_wrong,
-    wordings,
-    words_overlap,
-)
+from stages.authoring.rows import SkillRow, gives_away, make_row, mixed, pick_wrong, wordings, words_overlap
 
 
 @dataclass(frozen=True)

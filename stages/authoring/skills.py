@@ -16,7 +16,6 @@ from pathlib import Path
 from random import Random
 from typing import Literal, TypedDict, cast
 
-from stages import paths
 from stages.authoring.agreement import agreement
 from stages.authoring.calendars import dates
 from stages.authoring.drills import comparison, numbers, units
@@ -24,8 +23,9 @@ from stages.authoring.extraction import extraction
 from stages.authoring.formatting import formatting
 from stages.authoring.money import money
 from stages.authoring.rows import Level, SkillRow, Wording, gives_away, make_row, pick_wrong, spread, wordings
-from stages.errors import PipelineError, run_stage
-from stages.files import read_jsonl, write_jsonl
+from stages.core import paths
+from stages.core.errors import PipelineError, run_stage
+from stages.core.files import read_jsonl, write_jsonl
 
 
 class Country(TypedDict):

@@ -15,10 +15,11 @@ from pathlib import Path
 import torch
 from transformers.utils.logging import disable_progress_bar
 
-from stages import paths
-from stages.errors import PipelineError
-from stages.orphans import end_with_parent
-from stages.params import Launch
+from stages.core import paths
+from stages.core.errors import PipelineError
+from stages.core.params import Launch
+from stages.core.process import end_with_parent
+from stages.core.ranks import is_first, processes
 
 STARTED_BY = "ARABIC_QWEN_LAUNCHER"  # the id of the process that started the several
 
@@ -27,19 +28,6 @@ def configuration(launch: Launch) -> Path | None:
     """The file that `accelerate launch` is given; None for python and torchrun."""
     engine, _, name = launch.by.partition("_")
     return Path(__file__).parent / f"{name}.yaml" if engine == "accelerate" else None
-
-
-def is_process_of_several() -> bool:
-    return "WORLD_SIZE" in os.environ
-
-
-def processes() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def is_first() -> bool:
-    """Whether this process is the one that writes and prints."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def check_machine(launch: Launch) -> None:

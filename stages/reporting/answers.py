@@ -5,11 +5,11 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 
-from stages import paths
-from stages.errors import PipelineError
-from stages.files import Row
-from stages.reporting.inputs import need
-from stages.reporting.scores import Scores
+from stages.comparison.measured import need
+from stages.comparison.paired_scores import Scores
+from stages.core import paths
+from stages.core.errors import PipelineError
+from stages.core.files import Row
 
 ENTITY_TASK = "countries"
 OPEN_TASK = "open"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from stages import paths
-from stages.files import Row
-from stages.params import HubBase, LocalBase, Params, PretrainBase, SftMethod
-from stages.reporting.inputs import Training
+from stages.comparison.measured import Training
+from stages.core import paths
+from stages.core.files import Row
+from stages.core.params import HubBase, LocalBase, Params, PretrainBase, SftMethod
 from stages.reporting.tables import integer, number_interval, percent_interval, significant, table
 
 SHARES = {

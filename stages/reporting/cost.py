@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stages import paths
-from stages.files import Row
-from stages.reporting.inputs import Bench, Training, need
+from stages.comparison.measured import Bench, Training, need
+from stages.core import paths
+from stages.core.files import Row
 from stages.reporting.tables import integer, significant, table
 
 DENSE, FROZEN = 6, 4  # operations per parameter and trained token

@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
-from stages.files import Row
-from stages.reporting.canvas import HEAT, STYLE, panels, save
+from stages.core.files import Row
 from stages.reporting.plot_data import SWEPT, Cell
+from stages.reporting.plot_style import HEAT, STYLE, panels, save
 from stages.reporting.tables import rate
 
 COLUMNS = 3  # methods beside each other: a picture of this width is read on a phone and on paper

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages import paths
-from stages.params import Evaluate, Params
-from stages.reporting.inputs import need, preference_methods, train_summary
-from stages.reporting.scores import REFERENCE, Floats, Scores
+from stages.comparison.measured import need, preference_methods, train_summary
+from stages.comparison.paired_scores import REFERENCE, Floats, Scores
+from stages.core import paths
+from stages.core.intervals import Difference, Interval, bootstrap_ratio, paired_difference
+from stages.core.params import Evaluate, Params
 from stages.reporting.tables import NONE, points, spread, table
-from stages.statistics import Difference, Interval, bootstrap_ratio, paired_difference
 
 MOVED_NATS = 0.01  # per token: about 1 % of each token's probability
 

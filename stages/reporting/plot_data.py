@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
-from stages import paths
-from stages.errors import PipelineError
-from stages.files import Row, read_jsonl
-from stages.params import KtoMethod, PairMethod, Params
-from stages.reporting.inputs import ReferencePass, Training, need, read_object
+from stages.comparison.measured import ReferencePass, Training, need, read_object
+from stages.core import paths
+from stages.core.errors import PipelineError
+from stages.core.files import Row, read_jsonl
+from stages.core.params import KtoMethod, PairMethod, Params
 
 Curve = list[tuple[int, float]]
 

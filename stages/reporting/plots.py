@@ -9,22 +9,12 @@ from typing import Any
 
 from matplotlib import pyplot as plt
 
-from stages.files import Row
-from stages.params import Params
-from stages.reporting.canvas import STYLE, colours, markers, panels, save
+from stages.comparison.measured import Bench, ReferencePass, Training
+from stages.core.files import Row
+from stages.core.params import Params
 from stages.reporting.heatmaps import preference_axes, robustness
-from stages.reporting.inputs import Bench, ReferencePass, Training
-from stages.reporting.plot_data import (
-    CHOSEN,
-    MARGIN,
-    REJECTED,
-    Cell,
-    Curve,
-    frontier,
-    running_mean,
-    seconds_to,
-    used,
-)
+from stages.reporting.plot_data import CHOSEN, MARGIN, REJECTED, Cell, Curve, frontier, running_mean, seconds_to, used
+from stages.reporting.plot_style import STYLE, colours, markers, panels, save
 from stages.reporting.tables import significant
 
 Interval = tuple[float, float, float]  # value, low, high

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 
-from stages import paths
-from stages.errors import PipelineError
+from stages.core import paths
+from stages.core.errors import PipelineError
 from stages.reporting.quality import FURTHER
 from stages.reporting.tables import table
 
@@ -23,7 +23,7 @@ METHODS, SUMMARY, ROWS = "metrics/methods.json", "metrics/eval/<model>/summary.j
 TRAIN, TIMING, BENCH = "metrics/train/<model>/summary.json", "metrics/timing/<model>.json", "metrics/bench/<model>.json"
 DATA = "metrics/data.json"
 SWEPT = "metrics/sweep.json"
-AUDIT = "stages/reporting/audit.py"
+AUDIT = "stages/reporting/seed_report/audit.py"
 INTERVAL = "[_low, _high]"
 
 # (heading, column, file, key): the column is a regular expression that must match in full, and the first line that
@@ -163,7 +163,7 @@ def written_by(file: Path) -> str:
     if file.parent.name in STAGES:
         return "`reference`" if file == paths.timing("reference") else f"`{STAGES[file.parent.name]}@{file.stem}`"
     if file == paths.SWEEP:
-        return "none: `python -m stages.sweep`"
+        return "none: `arabic-qwen sweep`"
     return "`compare`" if file in (paths.METHODS_JSON, paths.DIFFERENCES) else "`prepare`"
 
 

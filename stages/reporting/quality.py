@@ -5,17 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from stages.files import Row
-from stages.reporting.tables import (
-    NONE,
-    integer,
-    number_interval,
-    percent,
-    percent_interval,
-    points,
-    rate,
-    table,
-)
+from stages.core.files import Row
+from stages.reporting.tables import NONE, integer, number_interval, percent, percent_interval, points, rate, table
 
 
 def headline(methods: Mapping[str, Row]) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from stages import paths
-from stages.files import Row
-from stages.params import Params
-from stages.reporting.inputs import Bench, ReferencePass, Training, need
-from stages.reporting.scores import Place, Scores, places, shared_places
+from stages.comparison.measured import Bench, ReferencePass, Training, need
+from stages.comparison.paired_scores import Place, Scores, places, shared_places
+from stages.core import paths
+from stages.core.files import Row
+from stages.core.params import Params
 from stages.reporting.tables import (
     NONE,
     duration,

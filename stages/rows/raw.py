@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.arabic.normalise import light
-from stages.errors import PipelineError
-from stages.files import Row, numbered_jsonl
-from stages.rows.special import has_special_token
+from stages.core.errors import PipelineError
+from stages.core.files import Row, numbered_jsonl
+from stages.rows.reading.special_tokens import has_special_token
 
 COMMON_FIELDS = ("id", "topic", "source", "license")
 TEXT_FIELDS = {
@@ -20,7 +20,7 @@ TEXT_FIELDS = {
     "questions": ("question", "subject", "level"),
     "countries": ("name", "code", "continent", "gender"),
 }
-# What `stages.scoring.text.passes` knows; the names stand here too, because preparing data imports no metric.
+# What `stages.scoring.answer_checks.passes` knows; the names stand here too, because preparing data imports no metric.
 CHECK_NAMES = ("contains", "not_contains", "exact_words", "max_words", "starts_with", "ends_with", "items")
 
 

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 
 from stages.arabic.normalise import folded
 from stages.arabic.numbers import to_western_digits
-from stages.files import Row
+from stages.core.files import Row
+from stages.core.paths import SPLITS
 from stages.rows.raw import Raw
 
-SPLITS = ("train", "validation", "test")
 LARGEST_HELD_OUT_GROUP = 40  # rows; a larger group trains, or a few names would decide the whole test split
 NEAR_COPY_JACCARD = 0.6  # of word trigrams
 YEARS = range(1800, 2101)

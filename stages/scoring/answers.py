@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.files import Row
-from stages.params import EvaluateBudget, Limits
-from stages.scoring import overlap, style
-from stages.scoring import text as metrics
+from stages.bases.adapters import merged_adapter, with_start, without_adapter
+from stages.bases.tokens import Encoded, encode, encode_prompt, generation_stop_ids
+from stages.core.files import Row
+from stages.core.params import EvaluateBudget, Limits
+from stages.rows.conventions import assistant
+from stages.scoring import answer_checks as metrics
+from stages.scoring import reference_overlap, writing_style
 from stages.scoring.generation import Generation, generate
-from stages.scoring.subject import Subject, assistant, merged_adapter, with_start, without_adapter
-from stages.tokens import Encoded, encode, encode_prompt, generation_stop_ids
+from stages.scoring.scored_model import Subject
 
 
 def answer(subject: Subject, rows: Sequence[Row], budget: EvaluateBudget) -> list[Generation]:
@@ -53,24 +55,24 @@ def generation_rows(
         }
         | {field: row[field] for field in ("set",) if field in row}
         | text_scores(given.text, row)
-        | style.counts(given.text)
-        | {"flags": style.flags(given.text, limits)}
+        | writing_style.counts(given.text)
+        | {"flags": writing_style.flags(given.text, limits)}
         for row, given, reference_nats in zip(rows, answers, nats, strict=True)
     ]
 
 
 def text_scores(text: str, row: Row) -> Row:
-    """What `stages.scoring.text` and `overlap` say of one answer to a generation row."""
+    """What `stages.scoring.answer_checks` and `overlap` say of one answer to a generation row."""
     hedged, repeated = metrics.hedged(text), metrics.repeated(text)
     references = row["references"]
     return {
         "exact": metrics.exact_match(text, references),
         "contains": metrics.passes(text, row["checks"]),
-        "chrf": overlap.chrf(text, references),
-        "chrf_raw": overlap.chrf(text, references, "raw"),
-        "rouge_l": overlap.rouge_l(text, references),
-        "rouge_l_raw": overlap.rouge_l(text, references, "raw"),
-        "reference_words": len(overlap.words(references[0], "light")),
+        "chrf": reference_overlap.chrf(text, references),
+        "chrf_raw": reference_overlap.chrf(text, references, "raw"),
+        "rouge_l": reference_overlap.rouge_l(text, references),
+        "rouge_l_raw": reference_overlap.rouge_l(text, references, "raw"),
+        "reference_words": len(reference_overlap.words(references[0], "light")),
         "hedged": hedged,
         "repeated": repeated,
         "clean": not hedged and not repeated,

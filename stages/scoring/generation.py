@@ -15,8 +15,8 @@ import torch
 from tqdm import tqdm
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from stages.errors import PipelineError
-from stages.scoring import evaluating, unwrapped
+from stages.bases.adapters import evaluating, unwrapped
+from stages.core.errors import PipelineError
 
 ROUND_TOKENS = 32
 

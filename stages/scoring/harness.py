@@ -5,7 +5,7 @@ Open Arabic LLM Leaderboard v2 as lighteval's `arabic` tasks write its queries (
 behind their instruction). Both show AlGhafa's options numbered; lm_eval scores their texts, OALL their numbers.
 Zero shots, plain text without a chat template. Prompt and continuation are tokenised together and split where the
 prompt ends, as both do; lm_eval's `acc` is `correct_raw`, its `acc_norm` and OALL's accuracy are `correct`, per
-character. tests/golden/harness_prompts.json was written by their own functions.
+character. tests/scoring/golden/harness_prompts.json was written by their own functions.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stages.errors import PipelineError
-from stages.files import Row
+from stages.core.errors import PipelineError
+from stages.core.files import Row
 from stages.scoring.multiple_choice import highest, normalised
-from stages.scoring.subject import Subject
+from stages.scoring.scored_model import Subject
 
 LATIN, ARABIC = "ABCDE", ("أ", "ب", "ج", "د", "هـ")
 CHOOSE = "السؤال التالي هو سؤال متعدد الإختيارات. اختر الإجابة الصحيحة:"

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from stages import paths
-from stages.errors import PipelineError
-from stages.files import Row, read_jsonl
-from stages.params import EvaluateBudget, OwnTest, Rows, Source
-from stages.rows.layouts import detect, own_id
-from stages.rows.sources import SKIPPED, read_source, records, settled
+from stages.core import paths
+from stages.core.errors import PipelineError
+from stages.core.files import Row, read_jsonl
+from stages.core.params import EvaluateBudget, OwnTest, Rows, Source
+from stages.rows.reading.layouts import detect, own_id
+from stages.rows.reading.sources import SKIPPED, read_source, records, settled
 from stages.scoring.harness import render
-from stages.scoring.prose import prose_of
+from stages.scoring.language_modelling import prose_of
 
 ORDER_SEED = 4_096
 # What a kind of source row is scored as. Single labelled answers have no second one to be compared with.

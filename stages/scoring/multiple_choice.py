@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from stages.errors import PipelineError
-from stages.files import Row
-from stages.rows.kinds import SHORT_ANSWER
-from stages.scoring.subject import Subject, assistant, user
-from stages.tokens import Messages, encode, encode_prompt
+from stages.bases.tokens import encode, encode_prompt
+from stages.core.errors import PipelineError
+from stages.core.files import Row
+from stages.core.schema import Messages
+from stages.rows.conventions import SHORT_ANSWER, assistant, user
+from stages.scoring.scored_model import Subject
 
 LETTERS = ("أ", "ب", "ج", "د", "هـ", "و", "ز", "ح", "ط", "ي")
 ASK_LETTER = "أجب بحرف الإجابة الصحيحة."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.files import Row
-from stages.rows.kinds import equal_length
-from stages.scoring.subject import Subject, wins
-from stages.tokens import encode
+from stages.bases.tokens import encode
+from stages.core.files import Row
+from stages.rows.conventions import equal_length
+from stages.scoring.scored_model import Subject, wins
 
 
 def pair_rows(subject: Subject, rows: Sequence[Row], kind: str = "pair") -> list[Row]:

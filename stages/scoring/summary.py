@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from stages import statistics
-from stages.files import Row
-from stages.params import Evaluate
-from stages.scoring import overlap
+from stages.core import intervals
+from stages.core.files import Row
+from stages.core.params import Evaluate
+from stages.scoring import reference_overlap
 from stages.scoring.multiple_choice import position_report
 
 # Groups of rows that have a metric of their own, beside the kinds themselves.
@@ -108,7 +108,7 @@ def summarise(
         "by_region": by(kinds["culture"], "region", correct, len(seeds)),
         "by_dialect": by(kinds["dialect"], "dialect", correct, len(seeds)),
         "multiple_choice": {name: position_report(found) for name, found in questions.items() if found},
-        "corpus": overlap.corpus_scores(generation, references, seeds) if references and generation else {},
+        "corpus": reference_overlap.corpus_scores(generation, references, seeds) if references and generation else {},
         "dialect_markers_per_100_words": dialects(generation),
         "flags": shares_of_flags(generation),
         "own": {name: own_summary(rows, name, seeds, settings) for name in sorted({*_sets(rows)})},
@@ -125,12 +125,12 @@ def metrics_of(rows: Sequence[Row], seeds: Sequence[int | None], settings: Evalu
     for name, (group, value) in METRICS.items():
         scored = [row for row in groups[group] if callable(value) or value in row]
         values = _matrix(scored, value, len(seeds))
-        found[name] = statistics.bootstrap(values, samples, confidence).as_row() if values.size else dict(NOTHING)
+        found[name] = intervals.bootstrap(values, samples, confidence).as_row() if values.size else dict(NOTHING)
     for name, (group, numerator, denominator, factor) in RATIOS.items():
         upper, lower = (_matrix(groups[group], field, len(seeds)) for field in (numerator, denominator))
         ratio = lower.size and lower.any()
         found[name] = (
-            statistics.bootstrap_ratio(upper * factor, lower, samples, confidence).as_row() if ratio else dict(NOTHING)
+            intervals.bootstrap_ratio(upper * factor, lower, samples, confidence).as_row() if ratio else dict(NOTHING)
         )
     return found
 
@@ -202,10 +202,10 @@ def signatures(settings: Evaluate) -> Row:
     return {
         "exact_match": "any reference|normalisation:folded|rows:with checks|version:1",
         "containment": "whole words|normalisation:folded|version:1",
-        "chrf": overlap.signature("chrF2++", "light"),
-        "chrf_raw": overlap.signature("chrF2++", "raw"),
-        "corpus_chrf": overlap.signature("chrF2++", "raw and light"),
-        "corpus_bleu": overlap.signature("BLEU", "raw and light"),
+        "chrf": reference_overlap.signature("chrF2++", "light"),
+        "chrf_raw": reference_overlap.signature("chrF2++", "raw"),
+        "corpus_chrf": reference_overlap.signature("chrF2++", "raw and light"),
+        "corpus_bleu": reference_overlap.signature("BLEU", "raw and light"),
         "rouge_l": _ROUGE.format("light"),
         "rouge_l_raw": _ROUGE.format("raw"),
         "mcq_accuracy": _CLOZE.format(_CHARACTER),
@@ -246,5 +246,5 @@ def signatures(settings: Evaluate) -> Row:
         "dialect_markers_per_100_words": "whole words of stages.arabic.dialects|normalisation:light|version:1",
         "generation": "greedy|no penalty|version:1",
         "interval": "percentile bootstrap over prompts, crossed with seeds"
-        f"|samples:{settings.bootstrap_samples}|confidence:{settings.confidence}|seed:{statistics.RESAMPLING_SEED}|version:2",
+        f"|samples:{settings.bootstrap_samples}|confidence:{settings.confidence}|seed:{intervals.RESAMPLING_SEED}|version:2",
     }

@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from stages.errors import PipelineError
+from stages.core.errors import PipelineError
 from stages.reporting.page.explorer import Explorer, embedded_json
 from stages.reporting.page.markdown import Document, render
 

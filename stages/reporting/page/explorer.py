@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from stages import paths
-from stages.errors import PipelineError
-from stages.files import Row
+from stages.comparison.measured import need
+from stages.comparison.paired_scores import Scores
+from stages.core import paths
+from stages.core.errors import PipelineError
+from stages.core.files import Row
 from stages.reporting.answers import first_answers, verdict
-from stages.reporting.inputs import need
-from stages.reporting.scores import Scores
 
 ANSWERS_BYTES = 1_200_000  # of the page's three million; the pictures need most of the rest
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from stages.errors import PipelineError
+from stages.core.errors import PipelineError
 from stages.reporting.figures import FIGURES
 from stages.reporting.provenance import column_source
 

@@ -1,0 +1,98 @@
+"""Command `arabic-qwen publish <model> <folder>`: an adapter as a folder that the Hugging Face hub understands.
+
+Writes the adapter of the first seed, its tokenizer and chat template, `adapter_config.json` with the base's id and
+pinned revision, the licence, and a model card with the figures of metrics/methods.json. A base that was trained here is
+on no hub, so it goes along as `base/`. Nothing is uploaded: `hf upload <account>/<name> <folder>` does that.
+
+The card speaks of the adapter beside it, and a training without the evaluation after it, or an edit of params.yaml,
+would part the two. So the adapter's own `run.json` is held against the params, the base and the figures first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from stages.comparison.measured import need, read_methods, read_object, read_training, train_summary
+from stages.core import paths
+from stages.core.errors import PipelineError, run_stage
+from stages.core.files import read_json, replaced_folder, rounded, sha256, write_json, write_text
+from stages.core.params import HubBase, LocalBase, Params, PretrainBase, load_params
+from stages.reporting.cards import card
+
+CONFIG = "adapter_config.json"
+RUN = "run.json"
+AS_THEY_ARE = ("adapter_model.safetensors", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+# In methods.json too, and no two trainings of different rows, settings or code agree in all of them.
+FIGURES_OF_TRAINING = ("loss_first", "loss_final", "tokens_seen")
+
+
+def check(model: str, folder: Path, params: Params) -> None:
+    """Raises PipelineError for what cannot be published, before anything is written."""
+    adapters = [name for name in params.models if name != "base"]
+    if model not in adapters:
+        raise PipelineError(f"{model} is not an adapter: name one of {', '.join(adapters)}")
+    needed = [paths.model(model) / name for name in (CONFIG, RUN, *AS_THEY_ARE)]
+    if isinstance(params.active.base, PretrainBase):
+        needed.append(paths.BASE_PIN)
+    for path in needed:
+        if not path.is_file():
+            raise PipelineError(f"{path} is missing: run `dvc pull {path.parent}`, or `dvc repro` to train it")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise PipelineError(f"{folder} exists and is not an empty folder: name another")
+
+
+def check_one_run(model: str, params: Params) -> None:
+    """Raises PipelineError unless params, base and figures are those of the run that made the adapter."""
+    path, profile = paths.model(model) / RUN, params.active
+    run = read_object(path)
+    settings = {"method": vars(params.train[model]), "budget": vars(profile.train[model]), "seed": profile.seeds[0]}
+    summary_path, summary = train_summary(model)
+    row = read_methods(params.models)[model]
+    fits = {
+        paths.PARAMS: {key: need(run, path, key) for key in settings} == rounded(settings)
+        and need(run, path, "lora") == need(run, path, "lora") | vars(params.lora),
+        summary_path: need(run, path, "result") == need(summary, summary_path, "per_seed")[0],
+        paths.METHODS_JSON: all(row.get(key) == need(summary, summary_path, key) for key in FIGURES_OF_TRAINING),
+    }
+    if isinstance(profile.base, PretrainBase):
+        fits[paths.BASE_PIN] = need(run, path, "inputs_sha256", "base") == sha256(paths.BASE_PIN)
+    for other, same in fits.items():
+        if not same:
+            raise PipelineError(
+                f"{other} is not of the run that made {path.parent}: run `dvc repro`, or restore what is committed "
+                "(`git checkout .`, then `dvc checkout`)"
+            )
+
+
+def publish(model: str, folder: Path, params: Params) -> None:
+    check(model, folder, params)
+    check_one_run(model, params)
+    base, source = params.active.base, paths.model(model)
+    text = card(model, params, read_methods(params.models), {model: read_training(model)}, published=folder.name)
+    config = read_json(source / CONFIG)
+    config["base_model_name_or_path"] = base.id if isinstance(base, HubBase) else None
+    config["revision"] = base.revision if isinstance(base, HubBase) else None
+    with replaced_folder(folder) as new:
+        for name in AS_THEY_ARE:
+            shutil.copyfile(source / name, new / name)
+        write_json(new / CONFIG, config)
+        write_text(new / "README.md", text)
+        if not isinstance(base, LocalBase):
+            shutil.copyfile("LICENSE", new / "LICENSE")
+        if isinstance(base, PretrainBase):
+            shutil.copytree(paths.BASE, new / "base")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+    publish(arguments.model, arguments.folder.resolve(), load_params())
+    print(f"{arguments.folder}: ready; nothing was uploaded")
+
+
+if __name__ == "__main__":
+    run_stage(main)

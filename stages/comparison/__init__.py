@@ -1,0 +1,1 @@
+"""What is better than what, on measured scores: data, no English."""

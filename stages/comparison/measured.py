@@ -1,0 +1,224 @@
+"""What other stages measured, read strictly: a missing file or key is a PipelineError that names the next step."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages.core import paths
+from stages.core.errors import PipelineError
+from stages.core.files import Row, read_json
+from stages.core.params import Params
+
+
+def need(row: Any, path: Path, *keys: str) -> Any:
+    """``row[key][key]...``; raises PipelineError naming the file and the dotted key that is not there."""
+    for depth, key in enumerate(keys):
+        if not isinstance(row, dict) or key not in row:
+            dotted = ".".join(keys[: depth + 1])
+            raise PipelineError(f"{path}: the key {dotted!r} is missing: delete the file and run `dvc repro` again")
+        row = row[key]
+    return row
+
+
+def read_object(path: Path) -> Row:
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise PipelineError(f"{path}: a JSON object was expected, found {type(value).__name__}")
+    return value
+
+
+def eval_summary(model: str) -> tuple[Path, Row]:
+    path = paths.eval_metrics(model) / "summary.json"
+    return path, read_object(path)
+
+
+def train_summary(model: str) -> tuple[Path, Row]:
+    path = paths.train_metrics(model) / "summary.json"
+    return path, read_object(path)
+
+
+def loss_curve(model: str) -> list[tuple[int, float]]:
+    """The (step, loss) points of ``metrics/train/<model>/loss.tsv``, which has at least one."""
+    path = paths.train_metrics(model) / "loss.tsv"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            points = [(int(row["step"]), float(row["loss"])) for row in csv.DictReader(file, delimiter="\t")]
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing: run `dvc repro train@{model}`, or `dvc pull {path.parent}`") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise PipelineError(f"{path}: columns 'step' and 'loss' with numbers were expected ({error!r})") from None
+    if not points:
+        raise PipelineError(f"{path} holds no step: run `dvc repro -f train@{model}`")
+    return points
+
+
+SAME_SPEED = 0.1  # seven adapters of one shape took 1.23 to 1.36 times as long as without, in runs of two minutes
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training's cost and loss; ``seconds`` in optimizer steps and in all, for each seed of the timing file."""
+
+    samples: int
+    epochs: float
+    rows_seen: int
+    tokens_seen: int
+    steps: int
+    loss_first: float
+    loss_final: float
+    trainable_parameters: int
+    seconds: tuple[float, ...]
+    total_seconds: tuple[float, ...]
+    tokens_per_second: tuple[float, ...]
+    peak_memory_mib: float
+    host: Row
+
+    @property
+    def mean_seconds(self) -> float:
+        return sum(self.seconds) / len(self.seconds)
+
+    @property
+    def efficiencies(self) -> tuple[float, ...]:
+        """The seed report's own definition, samples x epochs / seconds, for every seed."""
+        return tuple(self.samples * self.epochs / seconds for seconds in self.seconds)
+
+    @property
+    def efficiency(self) -> float:
+        return self.samples * self.epochs / self.mean_seconds
+
+
+def read_training(model: str) -> Training:
+    path, summary = train_summary(model)
+    timing_path = paths.timing(model)
+    timing = read_object(timing_path)
+    seeds = need(timing, timing_path, "seeds")
+    if not seeds:
+        raise PipelineError(f"{timing_path} holds no seed: run `dvc repro -f train@{model}`")
+    seconds = tuple(float(need(seed, timing_path, "train_seconds")) for seed in seeds)
+    if min(seconds) <= 0:
+        raise PipelineError(f"{timing_path}: a training of {min(seconds)} seconds: run `dvc repro -f train@{model}`")
+    return Training(
+        samples=int(need(summary, path, "rows_available")),
+        epochs=float(need(summary, path, "epochs")),
+        rows_seen=int(need(summary, path, "rows_seen")),
+        tokens_seen=int(need(summary, path, "tokens_seen")),
+        steps=int(need(summary, path, "steps")),
+        loss_first=float(need(summary, path, "loss_first")),
+        loss_final=float(need(summary, path, "loss_final")),
+        trainable_parameters=int(need(summary, path, "trainable_parameters")),
+        seconds=seconds,
+        total_seconds=tuple(float(need(seed, timing_path, "total_seconds")) for seed in seeds),
+        tokens_per_second=tuple(float(need(seed, timing_path, "tokens_per_second")) for seed in seeds),
+        peak_memory_mib=max(float(need(seed, timing_path, "peak_memory_mib")) for seed in seeds),
+        host=need(timing, timing_path, "host"),
+    )
+
+
+@dataclass(frozen=True)
+class ReferencePass:
+    """One start's log-probabilities, computed once and shared by the methods that compare with it."""
+
+    start: str
+    seed: int
+    seconds: float
+    answers: int
+    tokens: int
+
+
+def read_reference_passes() -> list[ReferencePass]:
+    path = paths.timing("reference")
+    return [
+        ReferencePass(
+            start=str(need(one, path, "start")),
+            seed=int(need(one, path, "seed")),
+            seconds=float(need(one, path, "seconds")),
+            answers=int(need(one, path, "answers")),
+            tokens=int(need(one, path, "tokens")),
+        )
+        for one in need(read_object(path), path, "passes")
+    ]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One model's speed on one machine; ``decoding`` is in tokens per second and ``joules`` per token, by batch size.
+
+    ``slowdown`` is how many times as long a pass takes as with the adapter off: median, lower and upper quartile of
+    pairs; None for the base. Energy is None where the machine shows no counter.
+    """
+
+    p50_ms: float
+    p95_ms: float
+    mean_ms: float
+    inferences_per_second: float
+    slowdown: tuple[float, float, float] | None
+    decoding: dict[int, float]
+    joules: dict[int, float | None]
+    joules_per_inference: float | None
+    load_seconds: float
+    peak_memory_mib: float
+    parameters: int
+    prompt_tokens: int
+    dtype: str
+    matmul_gflops: float
+    forward_gflop: float
+    share_of_peak: float
+    host: Row
+
+    @property
+    def times_as_long(self) -> float:
+        """The median slowdown; 1 for the base."""
+        return self.slowdown[0] if self.slowdown else 1.0
+
+    def as_fast_as(self, fastest: Bench) -> bool:
+        """Rule 5 of the report: the same arithmetic, or nearly the same times."""
+        return self.parameters == fastest.parameters or (self.times_as_long <= fastest.times_as_long * (1 + SAME_SPEED))
+
+
+def read_bench(model: str) -> Bench:
+    path = paths.bench(model)
+    row = read_object(path)
+    slowdown = need(row, path, "adapter_slowdown")
+    return Bench(
+        p50_ms=float(need(row, path, "latency_ms", "p50")),
+        p95_ms=float(need(row, path, "latency_ms", "p95")),
+        mean_ms=float(need(row, path, "latency_ms", "mean")),
+        inferences_per_second=float(need(row, path, "inferences_per_second")),
+        slowdown=slowdown and tuple(float(need(slowdown, path, name)) for name in ("median", "p25", "p75")),
+        decoding={
+            int(size): float(need(speed, path, "tokens_per_second"))
+            for size, speed in need(row, path, "generation").items()
+        },
+        joules={int(size): speed.get("joules_per_token") for size, speed in need(row, path, "generation").items()},
+        joules_per_inference=row.get("joules_per_inference"),
+        load_seconds=float(need(row, path, "load_seconds")),
+        peak_memory_mib=float(need(row, path, "peak_memory_mib")),
+        parameters=int(need(row, path, "parameters")),
+        prompt_tokens=int(need(row, path, "prompt_tokens")),
+        dtype=str(need(row, path, "dtype")),
+        matmul_gflops=float(need(row, path, "matmul_gflops")),
+        forward_gflop=float(need(row, path, "forward_gflop")),
+        share_of_peak=float(need(row, path, "share_of_peak")),
+        host=need(row, path, "host"),
+    )
+
+
+def read_methods(models: tuple[str, ...]) -> dict[str, Row]:
+    """``metrics/methods.json`` for the models of params.yaml; raises PipelineError when one has no row."""
+    table = read_object(paths.METHODS_JSON)
+    for model in models:
+        if model not in table:
+            raise PipelineError(f"{paths.METHODS_JSON} has no row for {model!r}: run `dvc repro compare`")
+    return {model: table[model] for model in models}
+
+
+def controls(params: Params) -> list[str]:
+    """SFT continued from an adapter: what a preference method has to beat."""
+    return [m for m in params.models[1:] if params.train[m].method == "sft" and params.train[m].init != "models/base"]
+
+
+def preference_methods(params: Params) -> list[str]:
+    return [m for m in params.models[1:] if params.train[m].method != "sft"]

@@ -1,0 +1,1 @@
+"""Rows of the user, read: file formats, layouts of a record, and where a source lies."""

@@ -1,0 +1,205 @@
+"""What a reviewer would hold against a row, as flags; whether a flagged row is dropped, masked or kept is policy.
+
+A pair's rejected answer, and an answer labelled bad, may fail on purpose: they are not judged by length below, script
+or repetition. Everything that would be learned from a text wherever it stands - broken encoding, chat marks, personal
+data - is looked for in prompts and all answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from stages.arabic import lexicon, personal
+from stages.arabic.normalise import light
+from stages.arabic.scripture import quotes_scripture
+from stages.core.files import Row
+from stages.core.params import Limits
+from stages.rows.reading.special_tokens import has_special_token
+
+FLAGS = {
+    "bidi_controls": "An invisible mark sets the direction of the text.",
+    "empty_answer": "An answer has neither letters nor digits.",
+    "low_arabic_share": "Fewer letters of the answer are Arabic than min_arabic_share asks.",
+    "mojibake": "A text was read in the wrong encoding, or lost characters to one.",
+    "near_same_answers": "The two answers of a pair of your own share at least 97 % of their character trigrams.",
+    "no_license": "The row names no license.",
+    "presentation_forms": "Letters stand as shapes (U+FB50 and up), as text copied from a PDF has them.",
+    "repetition_loop": "The answer says the same syllable, word or phrase abnormally often.",
+    "same_answers": "The two answers of a pair say the same.",
+    "scripture": "A text quotes or cites scripture.",
+    "special_token": "A text holds a mark of a chat template, escaped or not.",
+    "tatweel": "A word is drawn out by tatweel; the label «هـ» and «بـ» before a foreign word are not meant.",
+    "too_long": "An answer has more characters or words than max_characters or max_words.",
+    "too_short": "An answer has fewer characters than min_characters.",
+    "unknown_token": "A text holds the mark that a tokenizer writes for what it does not know.",
+    **{
+        f"personal_data:{kind}": f"A text holds {what}."
+        for kind, what in {
+            "card": "the number of a payment card",
+            "email": "an e-mail address",
+            "iban": "a bank account",
+            "mobile": "a mobile number",
+            "saudi_id": "a Saudi identity number",
+        }.items()
+    },
+    **{
+        f"lexicon:{category}": f"The lexicon finds words of {what}; read before you judge."
+        for category, what in {
+            "drugs": "drugs and how to get them",
+            "fraud": "deceit for gain",
+            "hate": "hatred of a group",
+            "illegal": "other crime",
+            "offensive": "insult",
+            "self_harm": "self-harm",
+            "sexual": "explicit sexual content",
+            "violence": "threats and violence",
+            "weapons": "weapons and how to get them",
+        }.items()
+    },
+}
+
+NEAR_SAME = 0.97  # Jaccard similarity of character trigrams at the light level
+OWN_AXIS = "own"  # pairs of the other axes differ in one factor, which may be a single character
+
+# A repetition counts as abnormal from these numbers on, above what lists, refrains and laughter in chat reach.
+LOOP_WORD_COUNT, LOOP_WORD_SHARE = 8, 0.2
+LOOP_PHRASE_COUNT, LOOP_PHRASE_SHARE = 5, 0.5
+LOOP_SYLLABLE_COUNT, LOOP_SYLLABLE_SHARE = 12, 0.08
+LONGEST_WORD = 20
+
+_ARABIC = (
+    "\u0620-\u064a\u066e-\u06d3\u06d5\u06ee\u06ef\u06fa-\u06ff\u0750-\u077f\u0870-\u08c9\ufb50-\ufdff\ufe70-\ufefc"
+)
+_ARABIC_LETTER = re.compile(f"[{_ARABIC}]")
+_OTHER_LETTER = re.compile(rf"[^\W\d_{_ARABIC}]")
+# The label or "Hijri" sign, and a particle joined to what is no Arabic word: «بـHTML».
+_JOINED = re.compile(rf"(?<![^\W\d_])(?:هـ(?![^\W\d_])|[وف]?(?:[بلكس]|ال|لل)ـ(?![{_ARABIC}ـ]))")
+# Most texts hold nothing but these: what follows is looked for only in the others.
+_UNUSUAL = re.compile(r"[^\s!-;=?-Z\\-~\u0621-\u063a\u0641-\u0652\u0660-\u066c\u060c\u061b\u061f«»–—“”‘’…]")
+
+_UTF8_IN_CP1252 = "\u0080-\u00bf" + bytes(range(0x80, 0xA0)).decode("cp1252", "ignore")
+_UTF8_IN_CP1256 = bytes(range(0x80, 0xC0)).decode("cp1256")
+_SIGNS = {
+    "presentation_forms": "[\ufb50-\ufbb1\ufbd3-\ufd3d\ufd50-\ufdc7\ufe70-\ufefc]",
+    "bidi_controls": "[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]",
+    # In turn: lost characters; UTF-8 read as cp1252, once and twice; a quotation mark so read; UTF-8 read as cp1256;
+    # cp1256 read as cp1252.
+    "mojibake": f"\ufffd|(?:[ØÙÚÛ][{_UTF8_IN_CP1252}]){{2}}|Ã[˜™š›\u0098-\u009b]|â€|(?:[طظ][{_UTF8_IN_CP1256}]){{2}}"
+    "|[À-ÖØ-öø-ÿ]{5}",
+    "unknown_token": r"<\s?unk\s?>|\[UNK\]|⁇",
+}
+_SIGN_PATTERNS = {name: re.compile(pattern) for name, pattern in _SIGNS.items()}
+
+
+def flags_of(row: Row, limits: Limits) -> list[str]:
+    """The names of the row's flags, sorted; each is a key of `FLAGS`.
+
+    The row is canonical: ``prompt``, ``completion``, ``chosen``, ``rejected`` are lists of messages where present.
+    """
+    flags: set[str] = set()
+    for field in ("completion", "chosen", "rejected"):
+        for answer in _contents(row, field):
+            flags.update(_bounds(answer, limits))
+            if field != "rejected" and row.get("label") is not False:
+                flags.update(_quality(answer, limits))
+            flags.update(_signs(answer))
+    for prompt in _contents(row, "prompt"):
+        flags.update(_signs(prompt))
+    if "chosen" in row:
+        flags.update(_likeness(row))
+    if not str(row.get("license") or "").strip():
+        flags.add("no_license")
+    return sorted(flags)
+
+
+def _contents(row: Row, field: str) -> Iterator[str]:
+    return (message["content"] for message in row.get(field, ()))
+
+
+def _bounds(answer: str, limits: Limits) -> Iterator[str]:
+    if not any(map(str.isalnum, answer)):
+        yield "empty_answer"
+    many_words = len(answer) > 2 * limits.max_words and len(answer.split()) > limits.max_words
+    if many_words or len(answer) > limits.max_characters:
+        yield "too_long"
+
+
+def _quality(answer: str, limits: Limits) -> Iterator[str]:
+    if len(answer.strip()) < limits.min_characters:
+        yield "too_short"
+    if _arabic_share(answer) < limits.min_arabic_share:
+        yield "low_arabic_share"
+    if _is_loop(answer):
+        yield "repetition_loop"
+
+
+def _signs(text: str) -> Iterator[str]:
+    """Flags of a text that do not depend on where it stands."""
+    if _UNUSUAL.search(text):
+        yield from (name for name, pattern in _SIGN_PATTERNS.items() if pattern.search(text))
+        if has_special_token(text):
+            yield "special_token"
+        if "ـ" in text and "ـ" in _JOINED.sub("", text):
+            yield "tatweel"
+    yield from (f"personal_data:{found.kind}" for found in personal.find(text))
+    yield from (f"lexicon:{category}" for category in lexicon.flag(text))
+    if quotes_scripture(text):
+        yield "scripture"
+
+
+def _arabic_share(text: str) -> float:
+    """Arabic letters over all letters; 1 for a text without letters, such as a number."""
+    others = len(_OTHER_LETTER.findall(text))
+    if not others:
+        return 1.0
+    arabic = len(_ARABIC_LETTER.findall(text))
+    return arabic / (arabic + others)
+
+
+def _is_loop(text: str) -> bool:
+    """Whether a syllable, a word or a phrase of three words comes back abnormally often."""
+    words = text.split()
+    if words and len(max(words, key=len)) > LONGEST_WORD:
+        syllables = (three for three in _trigrams(text) if all(map(str.isalpha, three)))
+        if _is_common(syllables, LOOP_SYLLABLE_COUNT, LOOP_SYLLABLE_SHARE * len(text)):
+            return True
+    if len(set(words)) > (1 - LOOP_WORD_SHARE) * len(words) + 1:
+        return False
+    spoken = [word for word in words if any(map(str.isalpha, word))]  # a table repeats its rules
+    if _is_common(spoken, LOOP_WORD_COUNT, LOOP_WORD_SHARE * len(words)):
+        return True
+    return _is_common(_trigrams(spoken), LOOP_PHRASE_COUNT, LOOP_PHRASE_SHARE * len(words) / 3)
+
+
+def _is_common(parts: Iterable[object], least: float, share: float) -> bool:
+    """Whether the commonest part stands there at least so often."""
+    counts = Counter(parts).values()
+    return max(counts, default=0) >= max(least, share)
+
+
+def _likeness(row: Row) -> Iterator[str]:
+    chosen, rejected = list(_contents(row, "chosen")), list(_contents(row, "rejected"))
+    if chosen == rejected:
+        yield "same_answers"
+    elif row.get("axis", OWN_AXIS) == OWN_AXIS:
+        one, two = light(" ".join(chosen)), light(" ".join(rejected))
+        if one == two:
+            yield "same_answers"
+        elif _are_near(one, two):
+            yield "near_same_answers"
+
+
+def _are_near(one: str, two: str) -> bool:
+    """Trigrams are counted, not just listed: an answer said twice is not like the answer said once."""
+    if min(len(one), len(two)) < NEAR_SAME * max(len(one), len(two)):
+        return False
+    first, second = Counter(_trigrams(one)), Counter(_trigrams(two))
+    shared = (first & second).total()
+    return shared >= NEAR_SAME * (first.total() + second.total() - shared)
+
+
+def _trigrams(text: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Of characters or of words."""
+    return zip(text, text[1:], text[2:], strict=False)

@@ -1,0 +1,92 @@
+"""What happens to a row that a check flags: dropped, masked or kept, as params.yaml says, and counted either way."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from stages.arabic.normalise import light
+from stages.arabic.personal import mask
+from stages.core.files import Row
+from stages.core.params import Data
+from stages.rows.row_flags import flags_of
+
+EXAMPLES_PER_REASON = 5  # of each flag and each reason, shown in metrics/data.json and metrics/data.md
+SHOWN_CHARACTERS = 160
+TEXT_FIELDS = ("prompt", "completion", "chosen", "rejected")
+
+
+@dataclass
+class Tally:
+    """What was seen so far: flags by name, dropped rows by reason, and the first examples of each."""
+
+    flags: Counter[str] = field(default_factory=Counter)
+    masked: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+
+    def example(self, name: str, place: str, row: Row) -> None:
+        if len(self.examples[name]) < EXAMPLES_PER_REASON:
+            shown = {key: _shown(row[key]) for key in TEXT_FIELDS if key in row}
+            self.examples[name].append({"place": place, "id": row.get("id")} | shown)
+
+    def drop(self, place: str, row: Row, reason: str, message: str = "") -> Row:
+        """Count a dropped row; returns how `dropped.jsonl` names it."""
+        self.dropped[reason] += 1
+        self.example(f"dropped: {reason}", place, row)
+        return {"place": place, "id": row.get("id"), "reason": message or reason}
+
+    def as_row(self) -> Row:
+        return {
+            "flags": dict(self.flags),
+            "masked_rows": self.masked,
+            "dropped": dict(self.dropped),
+            "examples": dict(self.examples),
+        }
+
+
+def screen(row: Row, place: str, data: Data, tally: Tally) -> tuple[Row | None, Row | None]:
+    """The row with its ``flags`` (and its personal data masked), or None and the record of its drop."""
+    flags = sorted({*row.get("flags", []), *flags_of(row, data.limits)})
+    actions = {flag: data.policy.get(flag.split(":")[0], "keep") for flag in flags}
+    for flag in flags:
+        tally.flags[flag] += 1
+        tally.example(flag, place, row)
+    unwanted = [flag for flag, action in actions.items() if action == "drop"]
+    if unwanted:
+        return None, tally.drop(place, row, unwanted[0])
+    if "mask" in actions.values():
+        tally.masked += 1
+        row = row | {key: _masked(row[key]) for key in TEXT_FIELDS if key in row}
+    return row | {"flags": flags}, None
+
+
+def texts_of(row: Row) -> Iterator[str]:
+    """Every text of a canonical row: of messages, questions and choices alike."""
+    for key in TEXT_FIELDS:
+        for turn in row.get(key, []):
+            yield turn["content"]
+    if "question" in row:
+        yield row["question"]
+
+
+def said_by(row: Row) -> str:
+    """Everything the row says, at the light level."""
+    return light(" ".join(texts_of(row)))
+
+
+def text_key(said: str) -> int:
+    """Eight bytes of a hash: equal for rows that say the same."""
+    return int.from_bytes(blake2b(said.encode(), digest_size=8).digest())
+
+
+def _masked(turns: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [turn | {"content": mask(turn["content"])} for turn in turns]
+
+
+def _shown(turns: Any) -> str:
+    text = " ".join(turn["content"] for turn in turns)
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + " ..."

@@ -1,0 +1,32 @@
+"""SFT: cross-entropy of the answer's tokens given the prompt.
+
+L = -sum log p(token) / number of answer tokens, over all answers of the step.
+On pairs it trains the chosen answers only, which makes the control `sft_chosen`.
+"""
+
+from __future__ import annotations
+
+from datasets import Dataset
+from transformers import Trainer
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
+
+from stages.training.run import Run, shared_arguments
+
+
+def build_trainer(run: Run) -> Trainer:
+    """TRL's SFTTrainer on completion-only labels."""
+    answers = [row["chosen" if "chosen" in row else "completion"] for row in run.rows]
+    dataset = Dataset.from_dict(
+        {
+            "input_ids": [answer.prompt_ids + answer.completion_ids for answer in answers],
+            "labels": [[-100] * len(answer.prompt_ids) + answer.completion_ids for answer in answers],
+        }
+    )
+    arguments = SFTConfig(**shared_arguments(run), dataset_kwargs={"skip_prepare_dataset": True})
+    return SFTTrainer(model=run.model, args=arguments, train_dataset=dataset, processing_class=run.tokenizer)
+
+
+def first_loss(run: Run) -> float | None:
+    """No invariant: SFT has no reference."""
+    return None
