@@ -29,8 +29,8 @@ from stages.core.files import Row, fingerprint, read_json, read_jsonl, sha256, w
 from stages.core.params import Params, SftMethod, TrainMethod, load_params
 from stages.scoring.answers import answer, text_scores
 from stages.scoring.scored_model import Subject
-from stages.train import train_one
-from stages.training.row_order import read_rows
+from stages.training.one_run import train_one
+from stages.training.seen_rows import read_rows
 
 FIXED_SHARE = 0.5  # of the start's flawed answers must be gone
 KEPT_SHARE = 0.95  # of the start's contained facts must be there

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from stages.bases import loading
 from stages.core import paths
 from stages.core.params import Gpu, load_params
-from stages.training.run import shared_arguments
+from stages.training.arguments import shared_arguments
 from tests.training.test_methods import make_run, start  # noqa: F401
 from tests.training.test_train import run_train
 

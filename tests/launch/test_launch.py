@@ -27,7 +27,8 @@ from stages.core import paths
 from stages.core.errors import PipelineError
 from stages.core.files import read_json
 from stages.core.params import Launch, load_params
-from stages.training.row_order import answer_key, read_rows, seen_rows
+from stages.training.reference_answers import answer_key
+from stages.training.seen_rows import read_rows, seen_rows
 from tests.support.clones import MODELS, clone, dvc, set_param, stages_run
 from tests.training.test_train import digest
 

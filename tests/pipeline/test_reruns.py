@@ -74,7 +74,7 @@ EDITS = {
     "data/raw/instructions/recipes.jsonl": ({"prepare"}, PREPARED),
     "metrics/sweep.json": ({"report"}, NOTHING),
     "stages/training/methods/kto.py": (stage("train", "kto"), scores("kto") | {"compare", "select", "report"}),
-    "stages/training/run.py": (
+    "stages/training/arguments.py": (
         stage("train", TRAINED),
         scores(TRAINED) | {"reference", "compare", "select", "report"},
     ),

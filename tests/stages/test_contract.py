@@ -16,7 +16,7 @@ from stages.core.files import Row, read_json, read_jsonl, write_json, write_json
 from stages.core.params import load_params
 from stages.core.paths import SPLITS
 from stages.rows.prepared_rows import unpaired_rows
-from stages.training.row_order import read_rows
+from stages.training.seen_rows import read_rows
 from tests.support.tiny import turn
 
 LIMIT = 256  # of the profile smoke

@@ -24,10 +24,11 @@ from stages.bases.tokens import Encoded, encode
 from stages.core.errors import PipelineError
 from stages.core.params import Budget, CpoMethod, KtoMethod, PairMethod, SftMethod, TrainMethod, load_params
 from stages.scoring.log_probabilities import completion_logprobs
-from stages.training.answer_projection import project_trained_positions
+from stages.training.arguments import Run
 from stages.training.methods import kto
-from stages.training.row_order import answer_key, neighbours, seen_order, unpaired_order
-from stages.training.run import Run
+from stages.training.reference_answers import answer_key, neighbours
+from stages.training.row_order import seen_order, unpaired_order
+from stages.training.trl_private import project_trained_positions
 
 TOLERANCE = 1e-5
 QUESTIONS = ["ما عاصمة مصر؟", "اكتب العدد ٤٥ بالحروف.", "أين تقع المغرب؟", "ما لغة عمان؟"]

@@ -12,11 +12,15 @@ from ruamel.yaml import YAML
 from transformers import TrainerCallback
 
 from stages import reference, train
+from stages.bases.adapters import load_start
 from stages.core import checkpoints, paths
 from stages.core.errors import PipelineError
 from stages.core.files import read_json, read_jsonl, write_json
 from stages.core.params import load_params
-from stages.training.row_order import MONITORED
+from stages.training import one_run
+from stages.training.checks import check_adapter, check_losses
+from stages.training.reference_answers import MONITORED
+from stages.training.trl_private import train_in_float32
 from tests.support.clones import set_param
 
 MODELS = ("sft", "sft_more", "sft_chosen", "dpo", "kto", "ipo", "cpo")
@@ -127,17 +131,17 @@ def test_a_killed_training_resumes_to_the_same_bytes(
     run_train(monkeypatch, "sft")
     run_train(monkeypatch, name)
     whole = digest(paths.model(name)), digest(paths.train_metrics(name))
-    shown = train.show_progress
+    shown = one_run.show_progress
 
     def doomed(trainer: Any, label: str) -> None:
         shown(trainer, label)
         if label.endswith("seed 12"):  # the first seed is finished, the second is in the middle
             trainer.add_callback(KillAt(3))
 
-    monkeypatch.setattr(train, "show_progress", doomed)
+    monkeypatch.setattr(one_run, "show_progress", doomed)
     with pytest.raises(Killed):
         run_train(monkeypatch, name)
-    monkeypatch.setattr(train, "show_progress", shown)
+    monkeypatch.setattr(one_run, "show_progress", shown)
     capsys.readouterr()
     run_train(monkeypatch, name)
     said = capsys.readouterr().out
@@ -201,14 +205,14 @@ def test_a_bfloat16_base_is_trained_from_sft_with_nothing_but_its_adapter_in_flo
 def test_an_adapter_in_bfloat16_is_trained_in_float32(trainable: Path) -> None:
     """TRL leaves one on a quantised base."""
     params = load_params()
-    model = train.load_start(params.active, params.train["sft"], params.lora, seed=11)
+    model = load_start(params.active, params.train["sft"], params.lora, seed=11)
     for value in model.parameters():
         if value.requires_grad:
             value.data = value.data.bfloat16()
     with pytest.raises(PipelineError, match="the adapter float32"):
-        train.check_adapter(model, params.active)
-    train.train_in_float32(model)
-    assert train.check_adapter(model, params.active)["adapter_dtype"] == "float32"
+        check_adapter(model, params.active)
+    train_in_float32(model)
+    assert check_adapter(model, params.active)["adapter_dtype"] == "float32"
 
 
 @pytest.mark.parametrize(
@@ -220,7 +224,7 @@ def test_an_adapter_in_bfloat16_is_trained_in_float32(trainable: Path) -> None:
 )
 def test_an_impossible_loss_stops_the_stage(losses: list[float], expected: float | None, words: str) -> None:
     with pytest.raises(PipelineError, match=words):
-        train.check_losses("dpo", losses, expected, "float32")
+        check_losses("dpo", losses, expected, "float32")
 
 
 def test_an_unknown_model_is_one_sentence(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
