@@ -16,6 +16,7 @@ from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
 from trl.trainer.kto_trainer import KTOTrainer
+from trl.trainer.sft_trainer import SFTTrainer
 from trl.trainer.utils import FusedCausalLMOutput
 
 from stages.bases.adapters import LORA_TARGETS
@@ -100,9 +101,10 @@ def test_the_trainers_get_their_rows_through_the_method_that_we_override(
 
 
 def test_the_dpo_collator_reads_our_columns(bench: Bench) -> None:
-    run, batch = bench.run("dpo"), batch_of(bench.trainer("dpo"))
+    run = bench.run("dpo")
     chosen, rejected = ([row[side] for row in run.rows] for side in ("chosen", "rejected"))
     with canary("TRL's DPO collator reads prompt_ids, chosen_ids and rejected_ids", trl_private.referenced_pairs):
+        batch = batch_of(bench.trainer("dpo"))
         assert answers_of(batch) == completions([*chosen, *rejected])
         for ids, answer in zip(batch["input_ids"], [*chosen, *rejected], strict=True):
             assert ids[: len(answer.prompt_ids)].tolist() == answer.prompt_ids
@@ -112,13 +114,14 @@ def test_the_dpo_collator_reads_our_columns(bench: Bench) -> None:
 
 
 def test_the_kto_collator_reads_our_columns(bench: Bench) -> None:
-    run, batch = bench.run("kto"), batch_of(bench.trainer("kto"))
+    run = bench.run("kto")
     own = [row["completion"] for row in run.rows]
     mismatched = neighbours(own, len(own))
     with canary(
         "TRL's KTO collator reads prompt_ids, completion_ids, KL_completion_ids and label",
         trl_private.referenced_answers,
     ):
+        batch = batch_of(bench.trainer("kto"))
         assert answers_of(batch) == completions(own)
         assert answers_of(batch, "KL_") == completions(mismatched)
         assert [bool(label) for label in batch["label"]] == list(run.labels)
@@ -128,22 +131,24 @@ def test_the_kto_collator_reads_our_columns(bench: Bench) -> None:
 
 
 def test_a_dpo_microbatch_has_the_keys_that_the_monitor_reads(bench: Bench) -> None:
-    run, batch = bench.run("dpo"), batch_of(bench.trainer("dpo"))
+    run = bench.run("dpo")
     with canary(
         "a DPO microbatch holds completion_mask (chosen answers, then rejected), ref_chosen_logps, ref_rejected_logps",
         trl_private.TokenisedDPOTrainer.compute_loss,
     ):
+        batch = batch_of(bench.trainer("dpo"))
         lengths = [len(row[side].completion_ids) for side in ("chosen", "rejected") for row in run.rows]
         assert batch["completion_mask"].sum(dim=1).tolist() == lengths
         assert batch["ref_chosen_logps"].shape == batch["ref_rejected_logps"].shape == (len(run.rows),)
 
 
 def test_a_kto_microbatch_has_the_keys_that_the_monitor_reads(bench: Bench) -> None:
-    run, batch = bench.run("kto"), batch_of(bench.trainer("kto"))
+    run = bench.run("kto")
     with canary(
         "a KTO microbatch holds completion_mask, label and ref_logps",
         trl_private.TokenisedKTOTrainer.compute_loss,
     ):
+        batch = batch_of(bench.trainer("kto"))
         lengths = [len(row["completion"].completion_ids) for row in run.rows]
         assert batch["completion_mask"].sum(dim=1).tolist() == lengths
         assert batch["label"].shape == batch["ref_logps"].shape == (len(run.rows),)
@@ -151,15 +156,16 @@ def test_a_kto_microbatch_has_the_keys_that_the_monitor_reads(bench: Bench) -> N
 
 @pytest.mark.parametrize(("name", "count"), [("dpo", 1), ("kto", 2)])
 def test_the_last_forward_pass_of_a_loss_is_that_of_the_rows_own_answers(name: str, count: int, bench: Bench) -> None:
-    run, trainer = bench.run(name), bench.trainer(name)
-    moved(bench.model)
+    run = bench.run(name)
     fields = ("chosen", "rejected") if name == "dpo" else ("completion",)
-    expected = [brute_force(bench.model, row[field]) for field in fields for row in run.rows]
     with canary(
         f"TRL's {name.upper()} loss makes {count} forward pass(es), the rows' own answers last, and each returns "
         "log_probs (rows, positions), 0 where nothing is trained",
         trl_private.answer_nats,
     ):
+        trainer = bench.trainer(name)
+        moved(bench.model)
+        expected = [brute_force(bench.model, row[field]) for field in fields for row in run.rows]
         batch = batch_of(trainer)
         with trl_private.answer_nats(trainer.model) as passes:
             TRAINERS[name].__base__.compute_loss(trainer, trainer.model, batch)
@@ -168,12 +174,12 @@ def test_the_last_forward_pass_of_a_loss_is_that_of_the_rows_own_answers(name: s
 
 
 def test_the_kl_term_goes_through_a_method_of_the_live_accelerator(bench: Bench) -> None:
-    trainer = bench.trainer("kto")
-    batch = batch_of(trainer)
     with canary(
         "TRL's KTO loss gathers its KL term with self.accelerator.gather_for_metrics, which an object can replace",
         trl_private.TokenisedKTOTrainer.ungathered,
     ):
+        trainer = bench.trainer("kto")
+        batch = batch_of(trainer)
         whole = KTOTrainer.compute_loss(trainer, trainer.model, batch).item()
         with trainer.ungathered():
             assert KTOTrainer.compute_loss(trainer, trainer.model, batch).item() == whole  # one process: no difference
@@ -183,11 +189,11 @@ def test_the_kl_term_goes_through_a_method_of_the_live_accelerator(bench: Bench)
 
 
 def test_what_kto_logs_is_the_mean_of_its_private_lists(bench: Bench) -> None:
-    trainer = bench.trainer("kto")
     with canary(
         'TRL\'s KTOTrainer keeps a list of floats a name in self._metrics["train"], and logs their means',
         trl_private.TokenisedKTOTrainer.log,
     ):
+        trainer = bench.trainer("kto")
         trainer.compute_loss(trainer.model, batch_of(trainer))
         assert all(isinstance(value, float) for value in trainer._metrics["train"]["kl"])
         trainer._metrics["train"]["kl"] = [1.0, 3.0]
@@ -200,18 +206,19 @@ def test_what_kto_logs_is_the_mean_of_its_private_lists(bench: Bench) -> None:
 def test_the_trainers_ask_the_bases_forward_for_a_fused_projection(
     name: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = bench.trainer(name)
-    base = bench.model.get_base_model()
-    forward, asked = base.forward, []
+    asked: list[Any] = []
 
     def record(*args: Any, **kwargs: Any) -> Any:
         asked.append((kwargs.get("fused_lm_head"), kwargs["labels"].shape))
-        return forward(*args, **kwargs)
+        return theirs(*args, **kwargs)
 
     with canary(
         f"TRL's {name.upper()}Trainer calls the forward of the base with fused_lm_head=True and labels",
         trl_private.project_trained_positions,
     ):
+        trainer = bench.trainer(name)
+        base = bench.model.get_base_model()
+        theirs = base.forward
         monkeypatch.setattr(base, "forward", record)
         batch = batch_of(trainer)
         trainer.compute_loss(trainer.model, batch)
@@ -221,15 +228,14 @@ def test_the_trainers_ask_the_bases_forward_for_a_fused_projection(
 
 @pytest.mark.parametrize("name", ["sft", *TRAINERS])
 def test_the_fused_projection_returns_what_ours_returns(name: str, bench: Bench) -> None:
-    trainer = bench.trainer(name)
-    batch = batch_of(trainer)
-    mask = batch["labels"] != -100 if name == "sft" else batch["completion_mask"] == 1
-    labels = batch["input_ids"].masked_fill(~mask, -100)
-    fields = ("loss", "log_probs", "label_mask")
     with canary(
         "a base that TRL gave a fused projection returns FusedCausalLMOutput with loss, log_probs and label_mask",
         trl_private.project_trained_positions,
     ):
+        trainer = bench.trainer(name)
+        batch = batch_of(trainer)
+        mask = batch["labels"] != -100 if name == "sft" else batch["completion_mask"] == 1
+        labels = batch["input_ids"].masked_fill(~mask, -100)
         base = bench.model.get_base_model()
         inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"], "labels": labels}
         with torch.no_grad():
@@ -238,7 +244,7 @@ def test_the_fused_projection_returns_what_ours_returns(name: str, bench: Bench)
             ours = base(**inputs, fused_lm_head=True)
         assert type(theirs) is type(ours) is FusedCausalLMOutput
         assert {key for key, value in theirs.items() if value is not None} <= set(ours)
-        for field in fields:
+        for field in ("loss", "log_probs", "label_mask"):
             torch.testing.assert_close(theirs[field], ours[field], atol=1e-5, rtol=1e-4)
         trainer.compute_loss(trainer.model, batch)  # reads no other field
 
@@ -269,15 +275,17 @@ def test_the_trainers_turn_the_adapter_of_a_quantised_base_into_bfloat16(name: s
         assert {value.dtype for value in trained} == {torch.float32}
 
 
-def test_sft_trains_labelled_rows_as_they_are(bench: Bench) -> None:
-    run, trainer = bench.run("sft"), bench.trainer("sft")
+def test_sft_trains_labelled_rows_as_they_are(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("the rows are prepared again")
+
     with canary(
-        "TRL's SFTTrainer leaves rows of input_ids and labels alone with skip_prepare_dataset", sft.build_trainer
+        "TRL's SFTTrainer takes rows of input_ids and labels as they are with skip_prepare_dataset", sft.build_trainer
     ):
-        batch = batch_of(trainer)
+        monkeypatch.setattr(SFTTrainer, "_prepare_dataset", refuse)
+        batch = batch_of(bench.trainer("sft"))
         labels = [ids[ids != -100].tolist() for ids in batch["labels"]]
-        assert labels == completions([row["completion"] for row in run.rows])
-        assert trainer.train_dataset.column_names == ["input_ids", "labels"]
+        assert labels == completions([row["completion"] for row in bench.run("sft").rows])
 
 
 @pytest.mark.parametrize(
@@ -289,8 +297,8 @@ def test_sft_trains_labelled_rows_as_they_are(bench: Bench) -> None:
     ],
 )
 def test_the_trainers_log_the_names_that_become_curves(name: str, names: set[str], bench: Bench) -> None:
-    trainer = bench.trainer(name)
     with canary(f"TRL's {name.upper()}Trainer logs {', '.join(sorted(names))} in every step", write_curves):
+        trainer = bench.trainer(name)
         trainer.train()
         assert names <= set(trainer.state.log_history[0])
 

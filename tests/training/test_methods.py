@@ -1,4 +1,4 @@
-"""The five losses against formulas written by hand from the papers, through a tiny model; and the order of rows."""
+"""The five losses against formulas written by hand from the papers, through a tiny model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 import torch
@@ -22,12 +22,20 @@ from stages.bases.adapters import LORA_TARGETS
 from stages.bases.loading import load_tokenizer
 from stages.bases.tokens import Encoded, encode
 from stages.core.errors import PipelineError
-from stages.core.params import Budget, CpoMethod, KtoMethod, PairMethod, SftMethod, TrainMethod, load_params
+from stages.core.params import (
+    VARIANTS,
+    Budget,
+    CpoMethod,
+    KtoMethod,
+    PairMethod,
+    SftMethod,
+    TrainMethod,
+    load_params,
+)
 from stages.scoring.log_probabilities import completion_logprobs
 from stages.training.arguments import Run
 from stages.training.methods import kto
 from stages.training.reference_answers import answer_key, neighbours
-from stages.training.row_order import seen_order, unpaired_order
 from stages.training.trl_private import project_trained_positions
 
 TOLERANCE = 1e-5
@@ -278,41 +286,12 @@ def test_a_method_that_starts_on_its_reference_starts_at_the_known_loss(
     assert module.first_loss(run) == pytest.approx(known[name])
 
 
-def test_all_pairwise_methods_and_kto_see_the_same_pairs_in_the_same_step() -> None:
-    unpaired = [
-        {"id": f"{pair}-{side}", "pair": f"p{pair:02}", "label": side == "chosen"}
-        for pair in range(50)
-        for side in ("chosen", "rejected")
-    ]
-    lengths = [10 + pair % 7 for pair in range(50)]
-    pairs_order = seen_order(lengths, steps=5, rows_per_step=8, seed=4)
-    by_row = [lengths[index // 2] for index in range(100)]
-    single_order = unpaired_order(unpaired, by_row, steps=5, rows_per_step=16, rows_per_microbatch=8, seed=4)
-    for step in range(5):
-        seen = [f"p{index:02}" for index in pairs_order[step * 8 : step * 8 + 8]]
-        rows = [unpaired[index] for index in single_order[step * 16 : step * 16 + 16]]
-        assert sorted(row["pair"] for row in rows) == sorted(seen * 2)
-        for micro in (rows[:8], rows[8:]):
-            assert sum(row["label"] for row in micro) == 4
-            for row, neighbour in zip(micro, [micro[-1], *micro[:-1]], strict=True):
-                assert row["pair"] != neighbour["pair"]
-
-
-def test_every_pass_over_the_rows_is_whole_and_shuffled_anew() -> None:
-    order = seen_order([5] * 16, steps=24, rows_per_step=2, seed=1)
-    passes = [order[start : start + 16] for start in (0, 16, 32)]
-    assert all(sorted(one) == list(range(16)) for one in passes)
-    assert passes[0] != passes[1]
-    assert seen_order([5] * 16, steps=24, rows_per_step=2, seed=2) != order
-
-
-def test_a_step_holds_rows_of_like_length() -> None:
-    lengths = [(7 * index) % 64 for index in range(64)]
-    order = seen_order(lengths, steps=8, rows_per_step=8, seed=1)
-    spreads = [max(batch) - min(batch) for batch in ([lengths[i] for i in order[s : s + 8]] for s in range(0, 64, 8))]
-    assert max(spreads) == 7
-    firsts = [lengths[order[start]] for start in range(0, 64, 8)]
-    assert firsts != sorted(firsts)
+def test_each_method_has_a_file_whose_functions_take_runs_of_its_own_params() -> None:
+    _, classes = VARIANTS[TrainMethod]
+    for name, own in classes.items():
+        module = importlib.import_module(f"stages.training.methods.{name}")
+        for function in (module.build_trainer, module.first_loss):
+            assert get_type_hints(function)["run"] == Run[own]
 
 
 def test_kto_refuses_a_microbatch_of_one_label(start: PeftModel, tiny_qwen: Path, tmp_path: Path) -> None:
