@@ -43,7 +43,16 @@ from stages.core.progress import show_progress
 from stages.training.answer_projection import project_trained_positions
 from stages.training.curves import write_curves
 from stages.training.monitor import closing_values, mean_values
-from stages.training.row_order import MONITORED, REFERENCED, Seen, answer_key, asked_of_reference, read_rows, seen_rows
+from stages.training.row_order import (
+    MONITORED,
+    REFERENCED,
+    Seen,
+    answer_key,
+    asked_of_reference,
+    read_rows,
+    recorded,
+    seen_rows,
+)
 from stages.training.run import Run
 from stages.training.trackers import check_installed, mirrored
 
@@ -130,8 +139,8 @@ def definition(name: str, params: Params, seed: int) -> dict[str, Any]:
     return {
         "model": name,
         "seed": seed,
-        "method": vars(method),
-        "budget": vars(profile.train[name]),
+        "method": recorded(method),
+        "budget": vars(params.budget(name)),
         "lora": vars(params.lora) | {"targets": LORA_TARGETS},
         "dtype": profile.dtype,
         "quantize": profile.quantize,
@@ -161,13 +170,14 @@ def train_one(
         print(f"{name}: seed {seed} was finished before the interruption")
         return final
     began = time.perf_counter()
-    seen = seen_rows(tokenizer, rows, lengths, profile.train[name], seed)
+    budget = params.budget(name)
+    seen = seen_rows(tokenizer, rows, lengths, budget, seed)
     model = load_start(profile, method, params.lora, seed)
     run = Run(
         model=model,
         tokenizer=tokenizer,
         method=method,
-        budget=profile.train[name],
+        budget=budget,
         profile=profile,
         seed=seed,
         rows=seen.rows,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
@@ -21,6 +22,15 @@ from stages.core.params import Budget, TrainMethod
 STEPS_GROUPED_BY_LENGTH = 8
 REFERENCED = ("dpo", "ipo", "kto")  # methods whose loss compares with the start
 MONITORED = (*REFERENCED, "cpo")  # methods whose answers are watched against the start
+
+
+def recorded(method: TrainMethod) -> dict[str, Any]:
+    """The settings of a method as run.json has them, with what its answers are watched against (models/base: nothing).
+
+    The budget is recorded as what it comes to, beside them.
+    """
+    reference = str(paths.REFERENCE if method.method in MONITORED else paths.BASE)
+    return {key: value for key, value in vars(method).items() if key != "budget"} | {"reference": reference}
 
 
 @dataclass(frozen=True)
