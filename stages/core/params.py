@@ -551,7 +551,10 @@ def _build_dataclass(cls: Any, value: Any, key: str, path: Path, where: str) -> 
 
 
 def _moved(cls: Any, key: str, value: Any) -> tuple[str, str]:
-    """The key that is unknown, and where the budget is that it would set, as an older params.yaml has one a model."""
+    """The key that is unknown, and where the budget is if it would give one model a budget of its own.
+
+    An older params.yaml has budgets at `profiles.<profile>.train.<model>`.
+    """
     if cls is Profile and key.endswith(".train"):
         profile = key.removesuffix(".train")
         while isinstance(value, dict) and value:
@@ -562,4 +565,4 @@ def _moved(cls: Any, key: str, value: Any) -> tuple[str, str]:
     else:
         return key, ""
     names = ("sft", "preference", "max_tokens", "learning_rate")
-    return key, f"; a budget is shared by models and set at {', '.join(f'{profile}.{name}' for name in names)}"
+    return key, f" (models share a budget: set {', '.join(f'{profile}.{name}' for name in names)})"

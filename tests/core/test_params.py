@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
 from stages.core import params as module
@@ -226,7 +228,7 @@ def test_a_budget_of_one_method_alone_cannot_be_written(file: Path, key: str) ->
     change(file, "profiles.smoke.train", {"dpo": {key: 600}})
     message = refusal(file)
     assert f"unknown key 'profiles.smoke.train.dpo.{key}'" in message
-    assert "set at profiles.smoke.sft, profiles.smoke.preference" in message
+    assert "set profiles.smoke.sft, profiles.smoke.preference" in message
 
 
 @pytest.mark.parametrize("profile", ["embedded", "smoke", "qwen3_06b", "qwen25_05b", "local"])
@@ -296,6 +298,18 @@ def test_bytes_that_are_no_yaml_text_are_refused(file: Path, content: bytes) -> 
 def test_a_learning_rate_that_is_not_finite_is_refused(file: Path, number: str) -> None:
     file.write_text(TEXT.replace("dpo: 5.0e-6", f"dpo: {number}", 1), encoding="utf-8")
     assert "learning_rate" in refusal(file)
+
+
+def test_what_dvc_sets_for_an_experiment_leaves_every_comment_and_every_other_value(file: Path) -> None:
+    """`dvc exp run -S` writes the whole file anew. It drops the blank line after a list of one item a line."""
+    apply_overrides(file, ["profiles.smoke.preference.steps=5", "profiles.smoke.seeds=[11,12]"])
+    written = file.read_text(encoding="utf-8")
+    for pattern in (r"#.*", r"(?m)^$"):
+        assert sorted(re.findall(pattern, written)) == sorted(re.findall(pattern, TEXT))
+    document = YAML(typ="safe").load(TEXT)
+    document["profiles"]["smoke"]["preference"]["steps"] = 5
+    document["profiles"]["smoke"]["seeds"] = [11, 12]
+    assert YAML(typ="safe").load(written) == document
 
 
 @pytest.mark.parametrize("text", ["", "a sentence", "- a list"])

@@ -109,7 +109,7 @@ def test_a_training_that_took_other_seconds_is_selected_and_reported_again(smoke
             ["stages.train", "dpo"],
             "train.dpo.steps",
             600,
-            "set at profiles.<profile>.sft, profiles.<profile>.preference",
+            "set profiles.<profile>.sft, profiles.<profile>.preference",
         ),
         (["stages.train", "dpo"], "train.dpo.beta", "high", "train.dpo.beta must be a float, found 'high'"),
         (["stages.train", "dop"], "method", "dpo", "'dop' is not a key of train"),
