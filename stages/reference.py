@@ -34,7 +34,7 @@ def answers_seen(params: Params, start: str, tokenizer: PreTrainedTokenizerBase,
     for name, method in params.train.items():
         if method.method not in MONITORED or method.init != start:
             continue
-        budget = params.active.train[name]
+        budget = params.budget(name)
         rows, lengths, _ = read_rows(name, method)
         seen = seen_rows(tokenizer, rows, lengths, budget, seed)
         answers |= {answer_key(answer): answer for answer in asked_of_reference(method, seen.rows, budget)}

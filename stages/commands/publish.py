@@ -20,6 +20,7 @@ from stages.core.errors import PipelineError, run_stage
 from stages.core.files import read_json, replaced_folder, rounded, sha256, write_json, write_text
 from stages.core.params import HubBase, LocalBase, Params, PretrainBase, load_params
 from stages.reporting.cards import card
+from stages.training.definition import recorded
 
 CONFIG = "adapter_config.json"
 RUN = "run.json"
@@ -47,7 +48,7 @@ def check_one_run(model: str, params: Params) -> None:
     """Raises PipelineError unless params, base and figures are those of the run that made the adapter."""
     path, profile = paths.model(model) / RUN, params.active
     run = read_object(path)
-    settings = {"method": vars(params.train[model]), "budget": vars(profile.train[model]), "seed": profile.seeds[0]}
+    settings = {"method": recorded(params.train[model]), "budget": vars(params.budget(model)), "seed": profile.seeds[0]}
     summary_path, summary = train_summary(model)
     row = read_methods(params.models)[model]
     fits = {

@@ -55,9 +55,8 @@ def grid(params: Params) -> Iterator[tuple[str, Params]]:
 
 def changed(params: Params, name: str, rate: float, method: TrainMethod) -> Params:
     """The params with another method of one model, and its learning rate times ``rate``."""
-    budget = params.active.train[name]
-    budget = replace(budget, learning_rate=rounded(budget.learning_rate * rate))
-    profile = replace(params.active, train=params.active.train | {name: budget})
+    rates = params.active.learning_rate
+    profile = replace(params.active, learning_rate=rates | {name: rounded(rates[name] * rate)})
     return replace(params, train=params.train | {name: method}, profiles=params.profiles | {params.profile: profile})
 
 
@@ -78,7 +77,7 @@ def measure(name: str, point: Params, prompts: Sequence[Row], tokenizer: PreTrai
     method, seed = point.train[name], point.active.seeds[0]
     about: Row = {
         "method": name,
-        "learning_rate": point.active.train[name].learning_rate,
+        "learning_rate": point.active.learning_rate[name],
         "beta": getattr(method, "beta", None),
         "seed": seed,
     }
@@ -136,7 +135,7 @@ def summary(points: Sequence[Row], params: Params) -> Row:
     for name in params.sweep.models:
         own = [point for point in points if point["method"] == name]
         best = max(own, key=lambda point: merit(point, getattr(params.train[point["method"]], "beta", None)))
-        options = [f"profiles.{params.profile}.train.{name}.learning_rate={best['learning_rate']}"]
+        options = [f"profiles.{params.profile}.learning_rate.{name}={best['learning_rate']}"]
         options += [f"train.{name}.beta={best['beta']}"] if best["beta"] is not None else []
         result[name] = {
             "points": len(own),
@@ -168,7 +167,7 @@ def main() -> None:
     reached = shares(score(start, prompts, params), params)
     points = []
     for name, point in tqdm(list(grid(params)), desc="sweep", unit="point"):
-        settings = [vars(point.train[name]), vars(point.active.train[name])]
+        settings = [vars(point.train[name]), vars(point.budget(name))]
         file = scratch / f"{name}-{fingerprint(settings)[:16]}.json"
         if not file.exists():
             write_json(file, measure(name, point, prompts, tokenizer))

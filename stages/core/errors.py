@@ -40,8 +40,8 @@ def run_stage(main: Callable[[], None], about: str | None = None) -> None:
             _fail(f"the disk is full ({named}): free some space and run `dvc repro` again")
         if memory_ran_out(error):
             _fail(
-                "out of memory: lower profiles.<profile>.train.<model>.rows_per_microbatch or max_tokens in params.yaml"
-                " and run `dvc repro` again"
+                "out of memory: lower rows_per_microbatch, pairs_per_microbatch or max_tokens of profiles.<profile> in "
+                "params.yaml and run `dvc repro` again"
             )
         if may_not_be_written(error):
             _fail(f"{error}: make this folder yours to read and write, or clone the repository elsewhere")

@@ -90,7 +90,7 @@ def described_base(params: Params) -> str:
 
 
 def training_lines(model: str, params: Params, training: Training) -> str:
-    method, budget = params.train[model], params.active.train[model]
+    method, budget = params.train[model], params.budget(model)
     settings = {
         "method": method.method.upper(),
         "start": f"`{method.init}`",

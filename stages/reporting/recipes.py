@@ -38,7 +38,7 @@ def purpose(model: str, method: TrainMethod) -> str:
 def recipes(params: Params, training: Mapping[str, Training]) -> str:
     rows = [["base", "the start of `sft`", NONE, "prose", NONE, NONE, NONE, NONE]]
     for model, one in training.items():
-        method, budget = params.train[model], params.active.train[model]
+        method, budget = params.train[model], params.budget(model)
         rows.append(
             [
                 model,

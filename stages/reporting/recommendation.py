@@ -81,7 +81,7 @@ def rates(params: Params, names: Sequence[str]) -> dict[float, list[str]]:
     """The models by learning rate."""
     found: dict[float, list[str]] = {}
     for name in names:
-        found.setdefault(params.active.train[name].learning_rate, []).append(name)
+        found.setdefault(params.active.learning_rate[name], []).append(name)
     return found
 
 
@@ -103,7 +103,7 @@ def at_one_rate(params: Params, sweep: Row) -> str:
     by_rate = rates(params, later)
     if len(by_rate) < 2:
         return ""
-    usual = mode(params.active.train[model].learning_rate for model in later)
+    usual = mode(params.active.learning_rate[model] for model in later)
     best = best_at(sweep, usual)
     apart = [model for value, names in by_rate.items() if value != usual for model in names]
     others = by_rate[usual]
@@ -111,7 +111,7 @@ def at_one_rate(params: Params, sweep: Row) -> str:
         return ""
     own = "; ".join(f"{words(names)} {rate(value)}" for value, names in by_rate.items())
     tuned = all(
-        sweep["methods"][model]["best"]["learning_rate"] == params.active.train[model].learning_rate for model in later
+        sweep["methods"][model]["best"]["learning_rate"] == params.active.learning_rate[model] for model in later
     )
     each = "Each has the rate that the sweep found best for it" if tuned else "Not all have the best rate of the sweep"
     return (

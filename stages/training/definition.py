@@ -13,10 +13,19 @@ from stages.bases import loading
 from stages.bases.adapters import LORA_TARGETS, start_adapter
 from stages.core import paths, ranks
 from stages.core.files import sha256
-from stages.core.params import Params
-from stages.training.reference_answers import reference_file
+from stages.core.params import Params, TrainMethod
+from stages.training.reference_answers import MONITORED, reference_file
 
 PINNED = ("torch", "transformers", "trl", "peft", "accelerate")
+
+
+def recorded(method: TrainMethod) -> dict[str, Any]:
+    """The settings of a method as run.json has them, with what its answers are watched against (models/base: nothing).
+
+    The budget is recorded as what it comes to, beside them.
+    """
+    reference = str(paths.REFERENCE if method.method in MONITORED else paths.BASE)
+    return {key: value for key, value in vars(method).items() if key != "budget"} | {"reference": reference}
 
 
 def definition(name: str, params: Params, seed: int) -> dict[str, Any]:
@@ -42,8 +51,8 @@ def definition(name: str, params: Params, seed: int) -> dict[str, Any]:
     return {
         "model": name,
         "seed": seed,
-        "method": vars(method),
-        "budget": vars(profile.train[name]),
+        "method": recorded(method),
+        "budget": vars(params.budget(name)),
         "lora": vars(params.lora) | {"targets": LORA_TARGETS},
         "dtype": profile.dtype,
         "quantize": profile.quantize,

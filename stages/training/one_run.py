@@ -97,12 +97,13 @@ def define(
 ) -> Run[TrainMethod]:
     """The rows that will be seen, as token ids and in their order, and the model on its start."""
     method, profile = params.train[name], params.active
-    seen = seen_rows(tokenizer, rows, lengths, profile.train[name], seed)
+    budget = params.budget(name)
+    seen = seen_rows(tokenizer, rows, lengths, budget, seed)
     return Run(
         model=load_start(profile, method, params.lora, seed),
         tokenizer=tokenizer,
         method=method,
-        budget=profile.train[name],
+        budget=budget,
         profile=profile,
         seed=seed,
         rows=seen.rows,

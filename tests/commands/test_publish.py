@@ -123,7 +123,7 @@ def set_json(path: Path, key: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("part", "change"),
     [
-        ("params.yaml", lambda folder: set_param(folder, "profiles.smoke.train.sft.learning_rate", 0.123)),
+        ("params.yaml", lambda folder: set_param(folder, "profiles.smoke.learning_rate.sft", 0.123)),
         ("params.yaml", lambda folder: set_param(folder, "lora.alpha", 64)),
         ("metrics/train/sft", lambda _: set_json(paths.train_metrics("sft") / "summary.json", "per_seed", [{}])),
         ("metrics/methods.json", lambda _: set_json(paths.train_metrics("sft") / "summary.json", "loss_final", 9.0)),

@@ -74,7 +74,8 @@ def copy_tracked(folder: Path, results: bool) -> None:
         check=True,
     ).stdout.split("\n")
     for name in filter(None, files):
-        made = name == "dvc.lock" or (name.startswith("metrics/") and not name.endswith((".gitignore", "sweep.json")))
+        written = (".gitignore", "sweep.json", "dvc.yaml")  # by hand, or by a command
+        made = name == "dvc.lock" or (name.startswith("metrics/") and not name.endswith(written))
         if (results or not made) and (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)

@@ -302,7 +302,7 @@ def write_params(path: Path) -> None:
     yaml = YAML()
     params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     for method, rate in TUNED.items():
-        params["profiles"]["embedded"]["train"][method]["learning_rate"] = rate
+        params["profiles"]["embedded"]["learning_rate"][method] = rate
     for method in ("dpo", "ipo"):
         params["train"][method]["beta"] = 0.1
     for method in ("kto", "cpo"):

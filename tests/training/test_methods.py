@@ -43,12 +43,12 @@ QUESTIONS = ["ما عاصمة مصر؟", "اكتب العدد ٤٥ بالحرو�
 GOOD = ["عاصمة مصر هي القاهرة.", "خمسة وأربعون.", "في أفريقيا.", "العربية."]
 BAD = ["لا أعرف، ربما القاهرة.", "أربعة وخمسون.", "في آسيا، في آسيا.", "لغة عمان هي لغة أخرى."]
 METHODS: dict[str, TrainMethod] = {
-    "sft": SftMethod("sft", "models/base", "sft", "models/base"),
-    "dpo": PairMethod("dpo", "models/base", "pairs", "models/reference", beta=0.3),
-    "ipo": PairMethod("ipo", "models/base", "pairs", "models/reference", beta=0.7),
-    "cpo": CpoMethod("cpo", "models/base", "pairs", "models/reference", beta=0.2, nll_weight=0.5),
+    "sft": SftMethod("sft", "models/base", "sft", "sft"),
+    "dpo": PairMethod("dpo", "models/base", "pairs", "preference", beta=0.3),
+    "ipo": PairMethod("ipo", "models/base", "pairs", "preference", beta=0.7),
+    "cpo": CpoMethod("cpo", "models/base", "pairs", "preference", beta=0.2, nll_weight=0.5),
     "kto": KtoMethod(
-        "kto", "models/base", "unpaired", "models/reference", beta=0.4, desirable_weight=1.0, undesirable_weight=0.8
+        "kto", "models/base", "unpaired", "preference", beta=0.4, desirable_weight=1.0, undesirable_weight=0.8
     ),
 }
 
@@ -315,5 +315,5 @@ def test_kto_refuses_weights_that_do_not_make_up_for_the_shares_of_the_labels(
 
 def test_kto_refuses_a_microbatch_too_small_for_its_kl_term(start: PeftModel, tiny_qwen: Path, tmp_path: Path) -> None:
     run = make_run("kto", start, tiny_qwen, tmp_path)
-    with pytest.raises(PipelineError, match="rows_per_microbatch of 4 or more"):
+    with pytest.raises(PipelineError, match=r"rows_per_microbatch of 4 or more.*preference\.pairs_per_microbatch"):
         kto.build_trainer(replace(run, budget=replace(run.budget, rows_per_microbatch=2)))

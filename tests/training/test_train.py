@@ -177,7 +177,7 @@ def test_accumulated_microbatches_give_the_loss_of_one_batch(trainable: Path, mo
     for microbatch in (4, 1):
         yaml = YAML()
         document = yaml.load(paths.PARAMS.read_text(encoding="utf-8"))
-        document["profiles"]["smoke"]["train"]["dpo"]["rows_per_microbatch"] = microbatch
+        document["profiles"]["smoke"]["preference"]["pairs_per_microbatch"] = microbatch
         with paths.PARAMS.open("w", encoding="utf-8") as file:
             yaml.dump(document, file)
         run_train(monkeypatch, "dpo")

@@ -51,7 +51,10 @@ def check_labels(run: Run[KtoMethod]) -> None:
     """
     size = run.budget.rows_per_microbatch
     if size < 4:
-        raise PipelineError(f"KTO needs rows_per_microbatch of 4 or more for its KL term, found {size}: raise it")
+        raise PipelineError(
+            f"KTO needs rows_per_microbatch of 4 or more for its KL term, found {size}: "
+            "raise profiles.<profile>.preference.pairs_per_microbatch to 2 or more"
+        )
     for start in range(0, len(run.labels), size):
         if len(set(run.labels[start : start + size])) == 1:
             raise PipelineError(
