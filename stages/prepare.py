@@ -28,7 +28,7 @@ from stages.corpus.documents import documents
 from stages.rows import prepared_rows
 from stages.rows.conventions import equal_length
 from stages.rows.data_page import data_page
-from stages.rows.near_duplicates import EvaluationIndex
+from stages.rows.decontamination import EvaluationIndex
 from stages.rows.raw import Raw, drop_duplicates, drop_record, read_file, read_folder
 from stages.rows.row_policy import Tally, said_by, screen, text_key, texts_of
 from stages.rows.split import YEARS, Mentions, held_out, numbers_in, overlap, split_rows

@@ -15,6 +15,7 @@ from stages.arabic.normalise import folded
 from stages.arabic.numbers import to_western_digits
 from stages.core.files import Row
 from stages.core.paths import SPLITS
+from stages.rows.near_duplicates import SHINGLE_WORDS, word_runs
 from stages.rows.raw import Raw
 
 LARGEST_HELD_OUT_GROUP = 40  # rows; a larger group trains, or a few names would decide the whole test split
@@ -70,7 +71,7 @@ def near_copies(raws: Sequence[Raw]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for raw in raws:
         words = folded(str(raw.row.get("completion") or raw.row["chosen"])).split()
-        own = {" ".join(words[i : i + 3]) for i in range(max(1, len(words) - 2))}
+        own = set(word_runs(words, SHINGLE_WORDS))
         shared = Counter(other for trigram in own for other in holders[trigram])
         for other, count in sorted(shared.items()):
             if count >= NEAR_COPY_JACCARD * (len(own) + sizes[other] - count):

@@ -20,7 +20,8 @@ from tqdm import tqdm
 from stages.core.files import Row
 from stages.core.params import Data, Source
 from stages.core.paths import SPLITS
-from stages.rows.near_duplicates import EvaluationIndex, NearDuplicates
+from stages.rows.decontamination import EvaluationIndex
+from stages.rows.near_duplicates import NearDuplicates
 from stages.rows.prepared_rows import singles
 from stages.rows.reading.sources import SKIPPED, read_source
 from stages.rows.row_policy import Tally, said_by, screen, text_key, texts_of
