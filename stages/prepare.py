@@ -17,7 +17,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from stages.arabic.numbers import spell
+from stages.arabic.numbers import YEARS, spell
 from stages.core import paths
 from stages.core.errors import PipelineError, run_stage
 from stages.core.files import Row, replaced_folder, write_json, write_jsonl, write_text
@@ -31,7 +31,7 @@ from stages.rows.data_page import data_page
 from stages.rows.decontamination import EvaluationIndex
 from stages.rows.raw import Raw, drop_duplicates, drop_record, read_file, read_folder
 from stages.rows.row_policy import Tally, said_by, screen, text_key, texts_of
-from stages.rows.split import YEARS, Mentions, held_out, numbers_in, overlap, split_rows
+from stages.rows.split import Mentions, held_out, numbers_in, overlap, split_rows
 from stages.rows.user_mixture import Mixture
 
 KINDS_IN_WORDS = {

@@ -15,9 +15,9 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
-from stages.arabic.numbers import to_western_digits
+from stages.arabic.numbers import YEARS, to_western_digits
 from stages.core.files import Row
-from stages.corpus import sentences as sentences
+from stages.corpus import sentences
 from stages.corpus.arithmetic import NumberWriter, calendar_document
 from stages.corpus.sentences import Relation
 from stages.corpus.stories import agree, person, story
@@ -26,7 +26,6 @@ NUMBER_BYTES = 900_000
 STORY_BYTES = 800_000
 CALENDAR_BYTES = 110_000
 EXERCISE_COPIES = 3
-YEARS = range(1800, 2101)
 
 PARAGRAPHS = 48  # of facts, for each country
 CITY_PARAGRAPHS = 4

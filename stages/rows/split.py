@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from stages.arabic.normalise import folded
-from stages.arabic.numbers import to_western_digits
+from stages.arabic.numbers import YEARS, to_western_digits
 from stages.core.files import Row
 from stages.core.paths import SPLITS
 from stages.rows.near_duplicates import SHINGLE_WORDS, word_runs
@@ -20,7 +20,6 @@ from stages.rows.raw import Raw
 
 LARGEST_HELD_OUT_GROUP = 40  # rows; a larger group trains, or a few names would decide the whole test split
 NEAR_COPY_JACCARD = 0.6  # of word trigrams
-YEARS = range(1800, 2101)
 INTEGER = re.compile(r"(?<!\d)\d{4,}(?!\d)")
 CLITICS = r"(?:[وف]?[بلك]?)"
 
