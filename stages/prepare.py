@@ -73,9 +73,11 @@ class Prepared:
     dialect: list[QuestionRow]
 
     def by_kind(self) -> dict[str, Mapping[str, Sequence[Mapping[str, Any]]]]:
+        """What is trained, by kind and split."""
         return {"sft": self.sft, "pairs": self.pairs, "unpaired": self.unpaired}
 
     def for_evaluation(self) -> dict[str, Sequence[Mapping[str, Any]]]:
+        """What is only asked, by file."""
         return {
             "mcq": self.mcq,
             "generation": self.generation,
@@ -275,6 +277,7 @@ def evaluation_index(prepared: Prepared) -> EvaluationIndex:
 
 
 def known_texts(prepared: Prepared) -> set[int]:
+    """The hashes of what our own rows to train on say, which no source may say again."""
     trained = (rows for kind in (prepared.sft, prepared.pairs) for rows in kind.values())
     return {text_key(said_by(row)) for rows in trained for row in rows}
 

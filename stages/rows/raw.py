@@ -132,18 +132,22 @@ def answers(raws: Iterable[Raw[Origin]]) -> list[Raw[RawAnswerRow]]:
 
 
 def instructions(raws: Iterable[Raw[Origin]]) -> list[Raw[RawAnswerRow]]:
+    """The hand-written answers among rows of every kind."""
     return [cast(Raw[RawAnswerRow], raw) for raw in raws if raw.kind == "instructions"]
 
 
 def skills(raws: Iterable[Raw[Origin]]) -> list[Raw[RawSkillRow]]:
+    """The rows whose answers a program can check."""
     return [cast(Raw[RawSkillRow], raw) for raw in raws if raw.kind == "skills"]
 
 
 def pairs(raws: Iterable[Raw[Origin]]) -> list[Raw[RawPairRow]]:
+    """The hand-written pairs."""
     return [cast(Raw[RawPairRow], raw) for raw in raws if raw.kind == "pairs"]
 
 
 def is_skill(row: RawAnswerRow) -> TypeGuard[RawSkillRow]:
+    """Whether a program can check the row's answer."""
     return "wrong" in row
 
 
