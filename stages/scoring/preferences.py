@@ -13,7 +13,12 @@ from stages.scoring.scored_model import Subject, wins
 def pair_rows(subject: Subject, rows: Sequence[Row], kind: str = "pair") -> list[Row]:
     """Whether the preferred answer is the more probable one, by its sum and by its mean per token; a tie is a half."""
     return [
-        {"kind": kind, "id": row["id"], "axis": row["axis"], "equal_length": equal_length(row)}
+        {
+            "kind": kind,
+            "id": row["id"],
+            "axis": row["axis"],
+            "equal_length": equal_length(row["chosen"], row["rejected"]),
+        }
         | {field: row[field] for field in ("set",) if field in row}
         | scores
         for row, scores in zip(rows, _sides(subject, rows, "pairs"), strict=True)

@@ -201,7 +201,7 @@ def test_every_process_writes_the_same_bytes() -> None:
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from stages import paths\n"
+        "from stages.core import paths\n"
         "from stages.corpus.documents import documents\n"
         "from stages.core.files import read_jsonl\n"
         "lines = documents(read_jsonl(paths.COUNTRIES), list(range(3000, 9000, 7)), [], 7)\n"

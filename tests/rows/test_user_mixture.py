@@ -10,7 +10,7 @@ import pytest
 
 from stages.core.files import Row, read_jsonl, write_jsonl
 from stages.core.params import Data, Source, load_params
-from stages.rows.near_duplicates import EvaluationIndex
+from stages.rows.decontamination import EvaluationIndex
 from stages.rows.row_policy import Tally
 from stages.rows.user_mixture import Mixture, copies
 from tests.support.tiny import ROOT
