@@ -14,8 +14,7 @@ import torch
 from safetensors import SafetensorError
 
 from stages.core.errors import PipelineError, run_stage
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.clones import ROOT
 
 
 def fail_with(error: BaseException) -> Callable[[], None]:

@@ -6,14 +6,13 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.support.clones import ROOT
 from tests.support.kills import alive
 
-ROOT = Path(__file__).resolve().parents[2]
 # What `python -m stages.<stage>` sets while the package is imported.
 STAGE = "import subprocess, sys; sys.argv[0] = '-m'; import stages; subprocess.run(['sleep', '60'])"
 DVC = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {STAGE!r}])"

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from stages.core import paths
+
 ROOT = Path(__file__).resolve().parents[2]
-MODELS = ["base", "sft", "sft_more", "sft_chosen", "dpo", "kto", "ipo", "cpo"]
+MODELS = ("base", "sft", "sft_more", "sft_chosen", "dpo", "kto", "ipo", "cpo")
 # Any connection that leaves the machine raises inside the stage, which then fails.
 NO_NETWORK = """
 import socket
@@ -60,6 +62,13 @@ def set_param(folder: Path, dotted: str, value: object) -> None:
         yaml.dump(document, file)
 
 
+def replace_in_params(old: str, new: str) -> None:
+    """In the params.yaml of the working folder, as text."""
+    text = paths.PARAMS.read_text(encoding="utf-8")
+    assert old in text
+    paths.PARAMS.write_text(text.replace(old, new), encoding="utf-8")
+
+
 def stages_run(output: str) -> set[str]:
     return set(re.findall(r"Running stage '([^']+)'", output))
 
@@ -88,6 +97,14 @@ def clone(folder: Path) -> Path:
     (folder / ".blocked" / "sitecustomize.py").write_text(NO_NETWORK)
     set_param(folder, "profile", "smoke")
     commit(folder, "start")
+    return folder
+
+
+def make_tree(folder: Path) -> Path:
+    """The raw rows and params of this repository in a folder of their own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(ROOT / paths.RAW, folder / paths.RAW, ignore=shutil.ignore_patterns("pairs"))
+    shutil.copy(ROOT / paths.PARAMS, folder / paths.PARAMS)
     return folder
 
 

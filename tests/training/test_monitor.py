@@ -20,7 +20,7 @@ from stages.core.params import Budget
 from stages.training.answer_projection import project_trained_positions
 from stages.training.monitor import CURVES, Monitor, closing_values, mean_values, step_values
 from stages.training.run import Run
-from tests.training.test_methods import brute_force, make_run
+from tests.support.trainings import brute_force, make_run
 
 TOLERANCE = 1e-4
 STEPS, ROWS_PER_STEP = 4, 8
