@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from stages.bases.pinning import pin_local
 from stages.commands import publish
 from stages.core import paths
-from stages.core.errors import PipelineError, run_stage
+from stages.core.errors import PipelineError
 from stages.core.files import read_json, replaced_folder, write_json
 from stages.core.params import LocalBase, load_params
 from stages.reporting.cards import NUMBERS, SHARES
@@ -43,12 +42,9 @@ def trained(trainable: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return trainable
 
 
-def test_the_folder_answers_as_the_adapter_does_and_its_card_is_the_hubs(
-    trained: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_folder_answers_as_the_adapter_does_and_its_card_is_the_hubs(trained: Path) -> None:
     folder = trained / "out" / "arabic-sft"
-    monkeypatch.setattr(sys, "argv", ["publish", "sft", "out/arabic-sft"])
-    run_stage(publish.main)
+    publish.main("sft", Path("out/arabic-sft"))
 
     tokens = AutoTokenizer.from_pretrained(folder)("اكتب العدد", return_tensors="pt")["input_ids"]
     logits = []

@@ -34,9 +34,9 @@ socket.getaddrinfo = resolve
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """What a command of ``folder`` sees: this Python first, one thread, and no network."""
+    """What a command of ``folder`` sees: its own `arabic-qwen` and this Python first, one thread, and no network."""
     found = {key: value for key, value in os.environ.items() if not key.startswith("DVC_")}
-    found["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{found['PATH']}"
+    found["PATH"] = os.pathsep.join([str(folder / ".blocked"), str(Path(sys.executable).parent), found["PATH"]])
     found["PYTHONPATH"] = str(folder / ".blocked")
     found["OMP_NUM_THREADS"] = "1"
     return found
@@ -95,6 +95,10 @@ def clone(folder: Path) -> Path:
     copy_tracked(folder, results=False)
     (folder / ".blocked").mkdir()
     (folder / ".blocked" / "sitecustomize.py").write_text(NO_NETWORK)
+    # As after `pip install -e .` in the clone; the one of this Python runs the code of this repository.
+    command = folder / ".blocked" / "arabic-qwen"
+    command.write_text('#!/bin/sh\nexec python -m stages.commands "$@"\n')
+    command.chmod(0o755)
     set_param(folder, "profile", "smoke")
     commit(folder, "start")
     return folder
