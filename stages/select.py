@@ -15,6 +15,12 @@ DVC leaves a null out of its table and prints "-" in that cell, while a 0 would 
 from __future__ import annotations
 
 import argparse
+import sys
+
+from stages.core.process import as_a_module
+
+if __name__ == "select":  # `python stages/<stage>.py` finds this file where it asks for the standard library's `select`
+    sys.exit(f"error: {as_a_module(sys.argv[0])}")
 
 from stages.comparison.measured import need, read_bench, read_methods, read_object
 from stages.core import paths

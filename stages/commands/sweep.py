@@ -24,7 +24,7 @@ from stages.bases import loading
 from stages.bases.adapters import load_model, merged_adapter, with_adapter
 from stages.core import intervals, paths
 from stages.core.checkpoints import scratch_folder
-from stages.core.errors import PipelineError, run_stage
+from stages.core.errors import PipelineError
 from stages.core.files import Row, fingerprint, read_json, read_jsonl, sha256, write_json
 from stages.core.params import Params, SftMethod, TrainMethod, load_params
 from stages.scoring.answers import answer, text_scores
@@ -189,7 +189,3 @@ def main() -> None:
     for name, row in found["methods"].items():
         best = f"best exact match {row['best']['exact_match']:.3f}: {row['set_it_with']}"
         print(f"sweep: {name}: {row['workable']} of {row['points']} points workable; {best}")
-
-
-if __name__ == "__main__":
-    run_stage(main, __doc__)

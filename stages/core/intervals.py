@@ -124,17 +124,6 @@ def bootstrap_ratio(numerator: ArrayLike, denominator: ArrayLike, samples: int, 
     )
 
 
-def wilson(successes: int, n: int, confidence: float) -> tuple[float, float]:
-    """Wilson's score interval for a proportion (1927), honest near 0 and 1. Raises ValueError unless 0 <= k <= n."""
-    if not 0 <= successes <= n or n < 1:
-        raise ValueError(f"{successes} successes of {n} is not a proportion")
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share = successes / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment (1979) for several tests at once, in the order given; compare with the level."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])

@@ -32,8 +32,8 @@ from stages.rows.conventions import SHORT_ANSWER
 from stages.rows.raw import CHECK_NAMES, read_file
 from stages.rows.split import LARGEST_HELD_OUT_GROUP, Mentions, keys_of
 from stages.scoring.answer_checks import CHECKS, passes
+from tests.support.clones import ROOT
 
-ROOT = Path(__file__).parents[2]
 SKILLS = ROOT / "data/raw/skills"
 TASKS = ["agreement", "comparison", "countries", "dates", "extraction", "formatting", "money", "numbers", "units"]
 

@@ -13,8 +13,9 @@ from stages.commands import sweep
 from stages.core import paths
 from stages.core.files import read_json, write_jsonl
 from stages.core.params import load_params
-from tests.support.tiny import ROOT, turn
-from tests.training.test_train import run_train
+from tests.support.clones import ROOT
+from tests.support.tiny import turn
+from tests.support.trainings import run_train
 
 START = {"behaviour_rate": 0.4, "containment": 0.5}
 

@@ -17,8 +17,8 @@ from stages.core import params as module
 from stages.core import paths
 from stages.core.errors import PipelineError
 from stages.core.params import Budget, load_params
+from tests.support.clones import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / paths.PARAMS).read_text(encoding="utf-8")
 REMOVED = object()
 

@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -19,8 +18,8 @@ from stages.core.files import Row, read_jsonl
 from stages.corpus.arithmetic import DATE_YEARS
 from stages.corpus.documents import APPEARANCES, EXERCISE_COPIES, documents
 from stages.corpus.stories import agree, story
+from tests.support.clones import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SEED = 7
 YEARS = range(1800, 2101)
 HELD_OUT = frozenset(random.Random("held out").sample(range(1000, 1_000_000), 2000))

@@ -29,10 +29,9 @@ from stages.core.files import read_json
 from stages.core.params import Launch, load_params
 from stages.training.reference_answers import answer_key
 from stages.training.seen_rows import read_rows, seen_rows
-from tests.support.clones import clone, dvc, set_param, stages_run
-from tests.training.test_train import digest
+from tests.support.clones import ROOT, clone, dvc, set_param, stages_run
+from tests.support.trainings import digest
 
-ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("sft", "dpo", "ipo", "cpo", "kto")
 TWO = Launch("torchrun", 2)
 # The same rows and sums in another order: the rounding of float32, which the steps carry on.

@@ -6,6 +6,7 @@ what the first ones write; `--force-downstream` adds these, and they run unless 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -22,11 +23,11 @@ STARTED = [model for model in TRAINED if model != "sft"]  # from the SFT adapter
 REFERRED = ["dpo", "kto", "ipo", "cpo"]  # to its log-probabilities
 
 
-def stage(name: str, models: list[str] | str = MODELS) -> set[str]:
+def stage(name: str, models: Sequence[str] = MODELS) -> set[str]:
     return {f"{name}@{model}" for model in ([models] if isinstance(models, str) else models)}
 
 
-def scores(models: list[str] | str = MODELS) -> set[str]:
+def scores(models: Sequence[str] = MODELS) -> set[str]:
     return stage("evaluate", models) | stage("benchmark", models)
 
 

@@ -15,7 +15,8 @@ from stages.comparison.measured import read_bench, read_methods, read_training
 from stages.core.params import Params, load_params
 from stages.reporting.cards import card
 from stages.reporting.cost import arithmetic, energy
-from tests.support.made_metrics import MODELS, World
+from tests.support.clones import MODELS
+from tests.support.made_metrics import World
 from tests.support.printed_numbers import numbers, unknown, values
 
 

@@ -18,7 +18,8 @@ from stages.core.params import load_params
 from stages.reporting import plot_data
 from stages.reporting.figures import FIGURES
 from stages.reporting.plot_style import STYLE, colours, markers
-from tests.support.made_metrics import MODELS, SEEDS, World, write, write_text
+from tests.support.clones import MODELS, ROOT
+from tests.support.made_metrics import SEEDS, World, write, write_text
 
 PREFERENCE = ("dpo", "ipo", "cpo")
 
@@ -189,9 +190,7 @@ def test_dvc_draws_the_figures_of_the_pictures(root: Path) -> None:
     assert {"panel": "by the sum", "x": "hedging", "y": "kto", "share": "0.61"} in axes and len(axes) == 2 * 2 * 8
     right = columns("metrics/report/tables/positions.csv", ("model", "position", "accuracy"))
     assert {"model": "base", "position": "1", "accuracy": "1.0"} in right and len(right) == 4 * 8
-    graph = YAML(typ="safe").load(
-        (Path(__file__).resolve().parents[2] / "metrics/dvc.yaml").read_text(encoding="utf-8")
-    )
+    graph = YAML(typ="safe").load((ROOT / "metrics/dvc.yaml").read_text(encoding="utf-8"))
     for plot in graph["plots"]:
         for name, one in plot.items():
             for file, column in one["y"].items():

@@ -21,7 +21,8 @@ from stages.core.params import load_params
 from stages.reporting import provenance
 from stages.reporting.monitors import effect
 from stages.reporting.seed_report import audit, claims
-from tests.support.made_metrics import MODELS, World, sweep, write
+from tests.support.clones import MODELS
+from tests.support.made_metrics import World, sweep, write
 from tests.support.printed_numbers import numbers, of_files, unknown, values
 
 # What is no measurement: the rules' thresholds in their several writings, 0, one half, and operations per weight.

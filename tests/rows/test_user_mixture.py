@@ -13,7 +13,7 @@ from stages.core.params import Data, Source, load_params
 from stages.rows.decontamination import EvaluationIndex
 from stages.rows.row_policy import Tally
 from stages.rows.user_mixture import Mixture, copies
-from tests.support.tiny import ROOT
+from tests.support.clones import ROOT
 
 QUESTIONS = ["كيف أحفظ الخبز طرياً", "كيف أرتب مكتبي", "لماذا يصدأ الحديد", "متى أسقي النعناع", "كيف أكتب سيرة ذاتية"]
 

@@ -22,6 +22,8 @@ from stages.scoring import log_probabilities, prefix_cache, summary, writing_sty
 from stages.scoring.held_out import read_held_out
 from stages.scoring.log_probabilities import completion_logprobs
 from stages.scoring.scored_model import Subject, wins
+from tests.support.clones import replace_in_params
+from tests.support.score_rows import check_equal
 from tests.support.tiny import generation_rows
 
 TEXT_KEYS = {"exact", "contains", "chrf", "clean", "hedged", "repeated", "arabic_ratio"}
@@ -67,12 +69,6 @@ def run(monkeypatch: pytest.MonkeyPatch, model: str) -> tuple[list[Row], Row]:
     evaluate.main()
     folder = paths.eval_metrics(model)
     return read_jsonl(folder / "rows.jsonl"), read_json(folder / "summary.json")
-
-
-def set_params(old: str, new: str) -> None:
-    text = paths.PARAMS.read_text(encoding="utf-8")
-    assert old in text
-    paths.PARAMS.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def test_the_base_is_scored_once_without_a_seed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,27 +227,20 @@ def test_a_rerun_gives_the_same_bytes(adapters: str, monkeypatch: pytest.MonkeyP
 
 def test_neither_batch_size_nor_row_order_moves_a_score(adapters: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rows, _ = run(monkeypatch, adapters)
-    set_params("sequences_per_batch: 8", "sequences_per_batch: 1")
+    replace_in_params("sequences_per_batch: 8", "sequences_per_batch: 1")
     monkeypatch.setattr(prefix_cache, "MOST_ROWS", 1)  # no two rows share a head
     monkeypatch.setattr(log_probabilities, "MAX_LOGITS", 1)  # and each is a batch of its own
     for file in paths.PREPARED.rglob("*.jsonl"):
         write_jsonl(file, reversed(read_jsonl(file)))
     again, _ = run(monkeypatch, adapters)
-    assert len(again) == len(rows)
-    for before, after in zip(rows, again, strict=True):
-        for field, value in before.items():
-            assert after[field] == (pytest.approx(value, abs=1e-3) if is_numeric(value) else value), field
-
-
-def is_numeric(value: object) -> bool:
-    return isinstance(value, float) or (isinstance(value, list) and all(isinstance(one, float) for one in value))
+    check_equal(rows, again, within=1e-3)
 
 
 def test_a_limit_takes_the_same_rows_whatever_the_file_order(project: Path) -> None:
     budget = load_params().active.evaluate
     full = [row["id"] for row in read_held_out(budget).generation]
     write_jsonl(paths.GENERATION, reversed(generation_rows()))
-    set_params("generation_prompts: 8", "generation_prompts: 3")
+    replace_in_params("generation_prompts: 8", "generation_prompts: 3")
     assert [row["id"] for row in read_held_out(load_params().active.evaluate).generation] == full[:3]
     assert full != sorted(full)
 

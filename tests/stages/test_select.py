@@ -11,7 +11,8 @@ import pytest
 
 from stages import compare, select
 from stages.core.errors import PipelineError
-from tests.support.made_metrics import MODELS, World
+from tests.support.clones import MODELS
+from tests.support.made_metrics import World
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
-from tests.support.tiny import ROOT
+from tests.support.clones import ROOT
 
 ASSETS = {".jinja", ".txt", ".yaml", ".css", ".js", ".html", ".md", ".j2"}
 

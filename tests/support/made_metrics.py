@@ -12,9 +12,9 @@ from ruamel.yaml import YAML
 
 from stages import compare
 from stages.core.intervals import bootstrap, bootstrap_ratio
+from tests.support.clones import MODELS, ROOT
 
 SEEDS = (11, 12, 13)
-MODELS = ("base", "sft", "sft_more", "sft_chosen", "dpo", "kto", "ipo", "cpo")
 TASKS = ("countries", "numbers", "open")
 SCORES = ("chrf", "bleu")
 METRICS = {
@@ -26,7 +26,6 @@ METRICS = {
     "behaviour_rate": "clean",
     "answer_tokens": "tokens",
 }
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass

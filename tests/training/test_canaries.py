@@ -28,7 +28,7 @@ from stages.training.methods import sft
 from stages.training.one_run import method_file
 from stages.training.reference_answers import neighbours
 from tests.support.canaries import canary
-from tests.training.test_methods import brute_force, make_run
+from tests.support.trainings import brute_force, make_run
 
 TRAINERS = {"dpo": trl_private.TokenisedDPOTrainer, "kto": trl_private.TokenisedKTOTrainer}
 

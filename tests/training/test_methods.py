@@ -13,96 +13,21 @@ from typing import Any, get_type_hints
 import pytest
 import torch
 from datasets import Dataset
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from torch.nn.functional import logsigmoid
-from transformers import AutoModelForCausalLM
 from transformers.modeling_outputs import CausalLMOutput
 
-from stages.bases.adapters import LORA_TARGETS
 from stages.bases.loading import load_tokenizer
-from stages.bases.tokens import Encoded, encode
+from stages.bases.tokens import Encoded
 from stages.core.errors import PipelineError
-from stages.core.params import (
-    VARIANTS,
-    Budget,
-    CpoMethod,
-    KtoMethod,
-    PairMethod,
-    SftMethod,
-    TrainMethod,
-    load_params,
-)
-from stages.scoring.log_probabilities import completion_logprobs
+from stages.core.params import VARIANTS, CpoMethod, KtoMethod, TrainMethod
 from stages.training.arguments import Run
 from stages.training.methods import kto
 from stages.training.reference_answers import answer_key, neighbours
 from stages.training.trl_private import project_trained_positions
+from tests.support.trainings import BAD, GOOD, METHODS, QUESTIONS, brute_force, make_run
 
 TOLERANCE = 1e-5
-QUESTIONS = ["ما عاصمة مصر؟", "اكتب العدد ٤٥ بالحروف.", "أين تقع المغرب؟", "ما لغة عمان؟"]
-GOOD = ["عاصمة مصر هي القاهرة.", "خمسة وأربعون.", "في أفريقيا.", "العربية."]
-BAD = ["لا أعرف، ربما القاهرة.", "أربعة وخمسون.", "في آسيا، في آسيا.", "لغة عمان هي لغة أخرى."]
-METHODS: dict[str, TrainMethod] = {
-    "sft": SftMethod("sft", "models/base", "sft", "sft"),
-    "dpo": PairMethod("dpo", "models/base", "pairs", "preference", beta=0.3),
-    "ipo": PairMethod("ipo", "models/base", "pairs", "preference", beta=0.7),
-    "cpo": CpoMethod("cpo", "models/base", "pairs", "preference", beta=0.2, nll_weight=0.5),
-    "kto": KtoMethod(
-        "kto", "models/base", "unpaired", "preference", beta=0.4, desirable_weight=1.0, undesirable_weight=0.8
-    ),
-}
-
-
-def chat(role: str, text: str) -> list[dict[str, str]]:
-    return [{"role": role, "content": text}]
-
-
-@pytest.fixture
-def start(tiny_qwen: Path) -> PeftModel:
-    torch.manual_seed(0)
-    base = AutoModelForCausalLM.from_pretrained(tiny_qwen, dtype=torch.float32)
-    return get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules=LORA_TARGETS, task_type="CAUSAL_LM"))
-
-
-def make_run(name: str, model: PeftModel, folder: Path, scratch: Path) -> Run:
-    tokenizer = load_tokenizer(folder)
-    pairs = [
-        {
-            "chosen": encode(tokenizer, chat("user", question), chat("assistant", good)),
-            "rejected": encode(tokenizer, chat("user", question), chat("assistant", bad)),
-        }
-        for question, good, bad in zip(QUESTIONS, GOOD, BAD, strict=True)
-    ]
-    method = METHODS[name]
-    rows, labels = pairs, []
-    if method.data == "sft":
-        rows = [{"completion": pair["chosen"]} for pair in pairs]
-    if method.data == "unpaired":
-        rows = [
-            {"completion": pairs[i]["chosen" if good else "rejected"]} for i, good in ((0, 1), (1, 0), (2, 1), (3, 0))
-        ]
-        labels = [True, False, True, False]
-    return Run(
-        model=model,
-        tokenizer=tokenizer,
-        method=method,
-        budget=Budget(learning_rate=1e-3, steps=1, rows_per_step=4, rows_per_microbatch=4, max_tokens=256),
-        profile=load_params().profiles["smoke"],
-        seed=3,
-        rows=rows,
-        labels=labels,
-        reference=lambda answers: completion_logprobs(model, answers),
-        scratch=scratch,
-    )
-
-
-def brute_force(model: PeftModel, answer: Encoded) -> float:
-    """Summed log-probability from the full logits of one unpadded sequence."""
-    ids = torch.tensor([answer.prompt_ids + answer.completion_ids])
-    with torch.no_grad():
-        logprobs = model(input_ids=ids).logits.double().log_softmax(-1)
-    first = len(answer.prompt_ids)
-    return sum(float(logprobs[0, position - 1, ids[0, position]]) for position in range(first, ids.shape[1]))
 
 
 def by_hand(run: Run, reference: list[dict[str, float]]) -> float:

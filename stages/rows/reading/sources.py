@@ -221,7 +221,11 @@ def _check_revision(source: Source, dataset: Any) -> None:
 
 @contextmanager
 def _network(online: bool) -> Iterator[None]:
-    """Let the hub's libraries reach the network, or keep them from it; they read the setting when imported."""
+    """Let the hub's libraries reach the network, or keep them from it, for one source of many.
+
+    They read their environment variable once, when they are imported, and `DownloadConfig` does not keep `datasets`
+    from asking the hub about a data set. So their settings are changed, which tests/rows/test_canaries.py watches.
+    """
     from datasets import config, disable_progress_bars, utils
     from huggingface_hub import constants
 
