@@ -14,14 +14,13 @@ from stages.bases.loading import load_base
 from stages.core import paths
 from stages.core.errors import PipelineError
 from stages.core.files import Row, read_json
-from stages.core.params import Lora, Profile, TrainMethod
+from stages.core.params import Lora, Profile
 
 LORA_TARGETS = ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
 
 
-def load_start(profile: Profile, method: TrainMethod, lora: Lora, seed: int) -> PeftModel:
-    """The base with a fresh adapter, or with the adapter of the model that ``init`` names, same seed, trainable."""
-    start = start_adapter(method.init, seed, profile.seeds)
+def load_start(profile: Profile, lora: Lora, start: Path | None, seed: int) -> PeftModel:
+    """The base with the adapter ``start``, or with a fresh one (drawn by ``seed``) where that is None, trainable."""
     base = load_base(profile)
     set_seed(seed)
     if start is None:

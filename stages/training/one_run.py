@@ -26,7 +26,7 @@ from stages.core.params import Params, TrainMethod
 from stages.core.progress import show_progress
 from stages.training.arguments import Run
 from stages.training.checks import check_adapter, check_losses
-from stages.training.definition import definition
+from stages.training.definition import Training, definition, training
 from stages.training.monitor import closing_values
 from stages.training.reference_answers import MONITORED, read_reference, reference_tokens
 from stages.training.saved_adapter import save_adapter, whole_weights
@@ -67,14 +67,15 @@ def train_one(
     """Train one seed in its scratch folder; returns the folder `final` with adapter, run.json, result.json, history,
     which the first process writes while the others go on."""
     check_installed(params.report_to)
-    what = definition(name, params, seed)
+    one = training(name, params, seed)
+    what = definition(one)
     scratch = scratch_folder(f"train-{name}-{seed}", what)
     final = scratch / "final"
     if final.exists():
         print(f"{name}: seed {seed} was finished before the interruption")
         return final
     began = time.perf_counter()
-    run = define(name, params, rows, lengths, tokenizer, seed, scratch)
+    run = define(one, rows, lengths, tokenizer, scratch)
     fitted = fit(name, run, params.report_to)
     if ranks.is_first():
         result = collect(name, run, fitted)
@@ -87,31 +88,23 @@ def train_one(
 
 
 def define(
-    name: str,
-    params: Params,
-    rows: Sequence[Row],
-    lengths: Sequence[int],
-    tokenizer: PreTrainedTokenizerBase,
-    seed: int,
-    scratch: Path,
+    one: Training, rows: Sequence[Row], lengths: Sequence[int], tokenizer: PreTrainedTokenizerBase, scratch: Path
 ) -> Run[TrainMethod]:
     """The rows that will be seen, as token ids and in their order, and the model on its start."""
-    method, profile = params.train[name], params.active
-    budget = params.budget(name)
-    seen = seen_rows(tokenizer, rows, lengths, budget, seed)
+    seen = seen_rows(tokenizer, rows, lengths, one.budget, one.seed)
     return Run(
-        model=load_start(profile, method, params.lora, seed),
+        model=load_start(one.profile, one.lora, one.start, one.seed),
         tokenizer=tokenizer,
-        method=method,
-        budget=budget,
-        profile=profile,
-        seed=seed,
+        method=one.method,
+        budget=one.budget,
+        profile=one.profile,
+        seed=one.seed,
         rows=seen.rows,
         labels=seen.labels,
-        reference=read_reference(method, seed),
+        reference=read_reference(one.reference),
         scratch=scratch,
         processes=ranks.processes(),
-        gpu=params.gpu,
+        gpu=one.gpu,
     )
 
 

@@ -49,12 +49,11 @@ def reference_file(method: TrainMethod, seed: int) -> Path | None:
     return paths.reference(method.init, seed) if method.method in MONITORED else None
 
 
-def read_reference(method: TrainMethod, seed: int) -> Callable[[Sequence[Encoded]], list[float]]:
-    """Log-probabilities (nats, summed over the answer) of answers under this training's start, one an answer.
+def read_reference(path: Path | None) -> Callable[[Sequence[Encoded]], list[float]]:
+    """Log-probabilities (nats, summed over the answer) of answers under a training's start, one an answer.
 
-    The function that is returned raises PipelineError for an answer that the stage `reference` has not seen.
+    ``path`` is the training's `reference_file`. The function that is returned raises PipelineError for an answer that the stage `reference` has not seen.
     """
-    path = reference_file(method, seed)
     if path is None:
         return lambda answers: []
     nats = read_json(path)
