@@ -52,7 +52,8 @@ def reference_file(method: TrainMethod, seed: int) -> Path | None:
 def read_reference(path: Path | None) -> Callable[[Sequence[Encoded]], list[float]]:
     """Log-probabilities (nats, summed over the answer) of answers under a training's start, one an answer.
 
-    ``path`` is the training's `reference_file`. The function that is returned raises PipelineError for an answer that the stage `reference` has not seen.
+    ``path`` is the training's `reference_file`. The function that is returned raises PipelineError for an answer that
+    the stage `reference` has not seen.
     """
     if path is None:
         return lambda answers: []
