@@ -55,11 +55,11 @@ def in_repository() -> Iterator[None]:
 def methods(jobs: Jobs = 1, sort: Sort = "exact", all_commits: All = False) -> None:
     """Compare the methods, one experiment each. Controls are included; the table follows."""
     with in_repository():
-        from stages.commands.experiment_table import SHOWN, print_tables
+        from stages.commands.experiment_table import print_tables, shown
         from stages.commands.experiments import compare_methods
 
         imports_are_done()
-        check_column(sort, SHOWN)
+        check_column(sort, shown())
         compare_methods(jobs)
         print_tables(sort, all_commits)
 
@@ -82,10 +82,10 @@ def sweep(
     """
     with in_repository():
         from stages.commands import experiments as command
-        from stages.commands.experiment_table import SHOWN, print_tables
+        from stages.commands.experiment_table import print_tables, shown
 
         imports_are_done()
-        check_column(sort, SHOWN)
+        check_column(sort, shown())
         command.sweep(name, overrides, jobs)
         print_tables(sort, all_commits)
 
@@ -94,10 +94,10 @@ def sweep(
 def table(sort: Sort = "exact", all_commits: All = False) -> None:
     """Print what was run, with intervals. Experiments of the newest commit, or of all."""
     with in_repository():
-        from stages.commands.experiment_table import SHOWN, print_tables
+        from stages.commands.experiment_table import print_tables, shown
 
         imports_are_done()
-        check_column(sort, SHOWN)
+        check_column(sort, shown())
         print_tables(sort, all_commits)
 
 

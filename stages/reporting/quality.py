@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from stages.core.files import Row
+from stages.core.metrics import QUALITY, TABLES, Metric, as_in_report, in_table, metric
 from stages.reporting.tables import NONE, integer, number_interval, percent, percent_interval, points, rate, table
 
 
-def headline(methods: Mapping[str, Row]) -> str:
-    def shown(row: Row, name: str) -> str:
-        return percent_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
+def shown(metric: Metric, value: float | None, low: float | None, high: float | None, decimals: int = 2) -> str:
+    """A figure with its interval, in the metric's unit."""
+    if metric.unit == "share":
+        return percent_interval(value, low, high)
+    return number_interval(value, low, high, decimals)
 
+
+def metrics_table(title: str, methods: Mapping[str, Row], decimals: int = 2) -> str:
+    """One of the tables that the registry names, a model a line."""
+    columns = in_table(title)
     rows = [
         [
             model,
-            shown(row, "behaviour_rate"),
-            shown(row, "knowledge_retention"),
-            shown(row, "containment"),
-            shown(row, "exact_match"),
-            number_interval(row["chrf"], row["chrf_low"], row["chrf_high"]),
-            shown(row, "mcq_accuracy"),
-            shown(row, "preference_accuracy_sum"),
-            shown(row, "preference_accuracy_token"),
+            *(
+                shown(one, row[one.name], row[f"{one.name}_low"], row[f"{one.name}_high"], decimals)
+                for _, one in columns
+            ),
         ]
         for model, row in methods.items()
     ]
-    header = ["model", "behaviour rate", "knowledge retention", "containment", "exact match", "chrF++"]
-    shown_table = table([*header, "MCQ", "preference (sum)", "preference (token)"], rows)
-    return "\n\n".join([shown_table, *constant_answerers(methods)])
+    return table(["model", *(column.heading for column, _ in columns)], rows)
+
+
+def headline(methods: Mapping[str, Row]) -> str:
+    return "\n\n".join([metrics_table(QUALITY, methods, decimals=1), *constant_answerers(methods)])
 
 
 CONSTANT_SHARE = 0.9  # of its picks at one position make a model a constant answerer
@@ -48,50 +52,13 @@ def constant_answerers(methods: Mapping[str, Row]) -> list[str]:
     ]
 
 
-# Tables of what is measured beside the headline: title, then columns as (heading, metric, how it is printed).
-FURTHER: dict[str, tuple[tuple[str, str, str], ...]] = {
-    "How the answers are written": (
-        ("natural stop", "natural_stop_rate", "share"),
-        ("repeats itself", "repetition_rate", "share"),
-        ("length over reference", "length_ratio", "number"),
-        ("answer tokens", "answer_tokens", "number"),
-        ("Arabic script", "arabic_script_ratio", "share"),
-        ("Arabic-Indic digits", "arabic_indic_digit_share", "share"),
-        ("Arabic punctuation", "arabic_punctuation_share", "share"),
-        ("dialect words per 100", "dialect_markers_per_100_words", "number"),
-        ("flagged by the filter", "flagged_share", "share"),
-    ),
-    "Knowledge and preference, otherwise measured": (
-        ("ROUGE-L", "rouge_l", "number"),
-        ("MCQ by rotated letters", "mcq_letters_rotated_accuracy", "share"),
-        ("preference (sum), equal lengths", "preference_accuracy_sum_equal_length", "share"),
-        ("preference margin, nats", "preference_margin_nats", "number"),
-        ("bits per character, answers", "bits_per_character", "number"),
-        ("bits per character, prose", "bits_per_character_text", "number"),
-        ("distance from base, nats per token", "log_ratio_to_base_nats_per_token", "number"),
-        ("from its start", "log_ratio_to_start_nats_per_token", "number"),
-    ),
-    "Safety, culture and dialect": (
-        ("safe choice", "safe_choice_rate", "share"),
-        ("over-refusal of benign twins", "over_refusal_rate", "share"),
-        ("culture questions", "culture_accuracy", "share"),
-        ("dialect questions", "dialect_accuracy", "share"),
-    ),
-}
-
-
 def further(methods: Mapping[str, Row]) -> str:
-    """The tables of FURTHER, each figure with its interval."""
+    """The registry's other tables: what is measured beside the headline."""
     parts = []
-    for title, columns in FURTHER.items():
-        rows = [[model, *(_cell(row, metric, kind) for _, metric, kind in columns)] for model, row in methods.items()]
-        parts += [f"### {title}", table(["model", *(heading for heading, _, _ in columns)], rows)]
+    for title in TABLES:
+        if title != QUALITY:
+            parts += [f"### {title}", metrics_table(title, methods)]
     return "\n\n".join(parts)
-
-
-def _cell(row: Row, metric: str, kind: str) -> str:
-    value, low, high = row[metric], row[f"{metric}_low"], row[f"{metric}_high"]
-    return percent_interval(value, low, high) if kind == "share" else number_interval(value, low, high, 2)
 
 
 # Overlap with the reference texts: heading, then where in summary.json it stands.
@@ -139,18 +106,15 @@ def own_sets(summaries: Mapping[str, Row]) -> str:
     return "\n\n".join(parts)
 
 
-SHARE = re.compile(r"exact_match|containment|.*(_rate|accuracy.*|_share|_ratio|_equal_length)")
-
-
-def _own_cell(metric: str, row: Row | None) -> str:
+def _own_cell(name: str, row: Row | None) -> str:
     if row is None:
         return NONE
-    value, low, high = row["mean"], row["low"], row["high"]
-    share = SHARE.fullmatch(metric) and metric != "length_ratio"
-    return percent_interval(value, low, high) if share else number_interval(value, low, high, 2)
+    return shown(metric(name), row["mean"], row["low"], row["high"])
 
 
-COMPARED = {"behaviour_rate": "Behaviour rate", "containment": "Containment", "exact_match": "Exact match"}
+def judged() -> dict[str, str]:
+    """{metric: title} of the metrics by which models are ranked, in the order of the report."""
+    return {one.name: column.heading.capitalize() for column, one in as_in_report() if one.rank}
 
 
 def differences_tables(apart: Mapping[str, Row], order: Sequence[str]) -> str:
@@ -161,8 +125,8 @@ def differences_tables(apart: Mapping[str, Row], order: Sequence[str]) -> str:
         "this size in four of five experiments, at the spread that was seen, or *more seeds* where the seeds spread so "
         "much that no number of prompts would."
     ]
-    for metric, title in COMPARED.items():
-        found = apart.get(metric, {})
+    for name, title in judged().items():
+        found = apart.get(name, {})
         others = [name for name in order if any(name in row for row in found.values())]
         rows = [
             [model, *(_difference(found[model].get(other)) for other in others)] for model in order if model in found
@@ -176,8 +140,8 @@ def duels_table(apart: Mapping[str, Row], order: Sequence[str]) -> str:
     decides; nothing where `compare` has not counted it.
     """
     parts = []
-    for metric, title in COMPARED.items():
-        found = apart.get(metric, {})
+    for name, title in judged().items():
+        found = apart.get(name, {})
         others = [name for name in order if any("win" in row.get(name, ()) for row in found.values())]
         if others:
             rows = [[model, *(_duel(found[model].get(other)) for other in others)] for model in order if model in found]

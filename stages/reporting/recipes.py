@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from stages.comparison.measured import Bench, Training
 from stages.comparison.paired_scores import REFERENCE
+from stages.core.metrics import as_in_report
 from stages.core.params import Params, SftMethod, TrainMethod
 from stages.reporting.cards import described_base
 from stages.reporting.tables import NONE, bullets, integer, rate, table
@@ -71,16 +72,18 @@ def machinery(params: Params, training: Mapping[str, Training], benches: Mapping
     )
 
 
-WORDS = {
-    "planted flaw": "a hedge (an answer wrapped in doubt) or a repetition (its sentence said twice), put into part of "
-    f"the rows that `{REFERENCE}` trains on, as collected data has them; preferences then prefer answers without",
-    "behaviour rate": "share of answers without a planted flaw. Silence and nonsense are free of flaws too, so read it "
-    "with knowledge",
-    "containment": "share of answers in which the right fact stands, whatever stands around it, among prompts that "
-    "have one; diacritics, tatweel and the shapes of alef do not count",
-    "exact match": "share of answers that are right and nothing else, so that a flaw spoils them: behaviour and "
-    "knowledge in one figure",
-    "knowledge retention": f"containment divided by `{REFERENCE}`'s on the same prompts; above 100 % is more than that",
+def words_used() -> str:
+    """The report's own words: of the data, of each metric that has an entry, of families of metrics, of statistics."""
+    flaw = (
+        "a hedge (an answer wrapped in doubt) or a repetition (its sentence said twice), put into part of the rows "
+        f"that `{REFERENCE}` trains on, as collected data has them; preferences then prefer answers without"
+    )
+    explained = {column.heading: one.glossary for column, one in as_in_report() if one.glossary}
+    words = {"planted flaw": flaw} | dict(sorted(explained.items())) | WORDS
+    return bullets([f"*{word}*: {meaning}." for word, meaning in words.items()])
+
+
+WORDS = {  # of families of metrics, and of the statistics
     "chrF++, BLEU, ROUGE-L": "overlap with a reference text: in pieces of characters and words, in runs of words, in "
     "the longest common sequence of words",
     "MCQ": "multiple choice: the most probable of the given answers, per character",
@@ -90,7 +93,3 @@ WORDS = {
     "interval": "in brackets: where most of the resampled sets of prompts and seeds lie",
     "tie": "a difference that these prompts and seeds do not tell from none; it is no proof that there is none",
 }
-
-
-def words_used() -> str:
-    return bullets([f"*{word}*: {meaning}." for word, meaning in WORDS.items()])

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from stages.commands import cli, data_card
-from stages.commands.experiment_table import SHOWN
+from stages.commands.experiment_table import shown as columns
 from stages.core.errors import PipelineError
 from tests.support.clones import ROOT
 
@@ -80,7 +80,7 @@ def test_help_says_what_each_command_is_for_in_a_sentence_that_is_not_cut_off(gr
 
 def test_help_names_the_columns_to_sort_by() -> None:
     shown = " ".join(CliRunner().invoke(cli.app, ["experiments", "table", "--help"]).output.split())
-    assert f"{', '.join([*SHOWN][:-1])} or {[*SHOWN][-1]}" in shown
+    assert f"{', '.join([*columns()][:-1])} or {[*columns()][-1]}" in shown
 
 
 @pytest.mark.parametrize("way", [AS_INSTALLED, AS_MODULE], ids=["installed", "module"])

@@ -20,7 +20,7 @@ from stages.core import paths
 from stages.core.errors import PipelineError
 from stages.core.files import read_json, replaced_folder, write_json
 from stages.core.params import LocalBase, load_params
-from stages.reporting.cards import NUMBERS, SHARES
+from stages.reporting.cards import on_card
 from tests.support.clones import ROOT, set_param
 from tests.support.trainings import run_train
 
@@ -28,7 +28,7 @@ from tests.support.trainings import run_train
 def train_and_score(monkeypatch: pytest.MonkeyPatch) -> None:
     """A real SFT adapter of the tiny project; its scores are made up, one of them not measured."""
     run_train(monkeypatch, "sft")
-    row = dict.fromkeys((*SHARES, *NUMBERS), 0.25) | {"chrf": None}
+    row = dict.fromkeys([one.name for one in on_card()], 0.25) | {"chrf": None}
     row |= {"exact_match_low": 0.2, "exact_match_high": 0.3125}
     summary = read_json(paths.train_metrics("sft") / "summary.json")
     row |= {key: summary[key] for key in publish.FIGURES_OF_TRAINING}

@@ -109,6 +109,7 @@ EDITS = {
     "stages/authoring/money.py": (NOTHING, NOTHING),
     "stages/commands/publish.py": (NOTHING, NOTHING),
     "stages/core/files.py": ({"prepare"} | PREPARED, NOTHING),
+    "stages/core/metrics.py": (stage("evaluate") | {"compare", "select", "report"}, NOTHING),
     "stages/core/params.py": (NOTHING, NOTHING),
     "stages/compare.py": ({"compare"}, {"select", "report"}),
     "stages/report.py": ({"report"}, NOTHING),

@@ -224,12 +224,12 @@ def test_every_column_of_numbers_names_its_file_and_key(written: Path) -> None:
             for column, sign in zip(columns, mark.strip("| ").split("|"), strict=True):
                 if sign.strip().endswith(":") and not provenance.column_source(headings, column):
                     nameless.append((headings, column))
-    assert nameless == [], "add these columns to stages/reporting/provenance.py: COLUMNS"
+    assert nameless == [], "add these columns to stages/reporting/provenance.py: columns"
 
 
 def test_every_key_that_is_named_exists(written: Path) -> None:
     """The first name of each key, in the first model's file."""
-    for _, _, files, keys in provenance.COLUMNS:
+    for _, _, files, keys in provenance.columns():
         key = keys.removeprefix("<model>.").split(",")[0]
         name = re.match(r"[a-z_0-9]+", key.removeprefix("metrics.<column>."))
         file = files.split(", ")[0].replace("<model>", "dpo")

@@ -17,6 +17,7 @@ from stages.bases.tokens import encode
 from stages.core import paths
 from stages.core.errors import PipelineError
 from stages.core.files import Row, read_json, read_jsonl, write_jsonl
+from stages.core.metrics import measured
 from stages.core.params import Evaluate, load_params
 from stages.scoring import log_probabilities, prefix_cache, summary, writing_style
 from stages.scoring.held_out import read_held_out
@@ -47,7 +48,7 @@ KEYS = {
 }
 COUNTS = {"generation": 6, "mcq": 4, "pairs": 3, "safety": 2, "culture": 2, "dialect": 2, "text": 1}
 MAY_BE_EMPTY = {"arabic_indic_digit_share", "arabic_punctuation_share"}  # random models write no digit
-METRICS = set(summary.METRICS) | set(summary.RATIOS)
+METRICS = {one.name for one in measured()}
 # What compare, select and the report have read since before the others were added.
 FIRST_METRICS = {
     "exact_match",

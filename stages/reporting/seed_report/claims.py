@@ -111,7 +111,7 @@ def asked_for(data: Row, params: Params) -> str:
         [
             "serving by FastAPI or TorchServe",
             "not done",
-            "adapters load with PEFT; `stages.commands.publish` writes a hub folder",
+            "adapters load with PEFT; `arabic-qwen publish` writes a hub folder",
         ],
         ["WandB or TensorBoard", "done", "`report_to` in `params.yaml`; curves come with `dvc plots show` anyway"],
         ["A/B tests on real users", "in part", "all models on the same prompts, paired (Differences); no people"],
