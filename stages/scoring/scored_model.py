@@ -10,6 +10,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from stages.bases.adapters import unwrapped
 from stages.bases.tokens import Encoded
+from stages.core.files import Row
+from stages.core.schema import Scored
 from stages.scoring.log_probabilities import completion_logprobs, next_token_logprobs
 from stages.scoring.prefix_cache import shared_prefixes
 
@@ -18,7 +20,7 @@ CACHE_BYTES = 2**20  # usual for the second level of one core
 
 
 @dataclass(frozen=True)
-class Subject:
+class ScoredModel:
     """One loaded model, named ``label`` on progress bars, and the adapter that its training began with, if any."""
 
     model: PreTrainedModel
@@ -51,6 +53,14 @@ class Subject:
         pairs = [Encoded(prompt, ids) for prompt, given in zip(prompts, options, strict=True) for ids in given]
         nats = iter(self.completions(pairs, what))
         return [[next(nats) for _ in given] for given in options]
+
+
+def identity(kind: str, row: Row) -> Scored:
+    """What every score row begins with: its kind, and the id and own test set of the row that was scored."""
+    scored: Scored = {"kind": kind, "id": row["id"]}
+    if "set" in row:
+        scored["set"] = row["set"]
+    return scored
 
 
 def wins(first: float, second: float) -> float:
