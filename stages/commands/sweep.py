@@ -27,8 +27,9 @@ from stages.core.checkpoints import scratch_folder
 from stages.core.errors import PipelineError
 from stages.core.files import Row, fingerprint, read_json, read_jsonl, sha256, write_json
 from stages.core.params import Params, SftMethod, TrainMethod, load_params
+from stages.core.schema import TextScore
 from stages.scoring.answers import answer, text_scores
-from stages.scoring.scored_model import Subject
+from stages.scoring.scored_model import ScoredModel
 from stages.training.one_run import train_one
 from stages.training.seen_rows import read_rows
 
@@ -65,7 +66,7 @@ def rounded(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def score(subject: Subject, prompts: Sequence[Row], params: Params) -> list[Row]:
+def score(subject: ScoredModel, prompts: Sequence[Row], params: Params) -> list[TextScore]:
     """``clean``, ``contains`` and ``exact`` of the greedy answer to each prompt."""
     with merged_adapter(subject.model):
         answers = answer(subject, prompts, params.active.evaluate)
@@ -89,13 +90,13 @@ def measure(name: str, point: Params, prompts: Sequence[Row], tokenizer: PreTrai
             raise
         return about | {"diverged": True, "behaviour_rate": 0.0, "containment": 0.0, "exact_match": 0.0}
     model = with_adapter(loading.load_base(point.active), final / "adapter")
-    scored = score(Subject(model, tokenizer, name), prompts, point)
+    scored = score(ScoredModel(model, tokenizer, name), prompts, point)
     loss = read_json(final / "result.json")["loss_final"]
     shutil.rmtree(final.parent)
     return about | {"diverged": False, "loss_final": loss} | shares(scored, point)
 
 
-def shares(scored: Sequence[Row], params: Params) -> Row:
+def shares(scored: Sequence[TextScore], params: Params) -> Row:
     """Behaviour rate over all answers; containment and exact match, with its interval, over those with checks."""
     checked = [row for row in scored if row["contains"] is not None]
     settings = params.evaluate
@@ -104,7 +105,7 @@ def shares(scored: Sequence[Row], params: Params) -> Row:
     )
     return {
         "behaviour_rate": sum(row["clean"] for row in scored) / len(scored),
-        "containment": sum(row["contains"] for row in checked) / len(checked),
+        "containment": sum(row["contains"] is True for row in checked) / len(checked),
         "exact_match": exact.mean,
         "exact_match_low": exact.low,
         "exact_match_high": exact.high,
@@ -163,7 +164,7 @@ def main() -> None:
     }
     scratch = scratch_folder("sweep", {"profile": params.profile, "inputs": inputs})
     seed = params.active.seeds[0]
-    start = Subject(load_model(params.active, "sft", seed), tokenizer, "sft")
+    start = ScoredModel(load_model(params.active, "sft", seed), tokenizer, "sft")
     reached = shares(score(start, prompts, params), params)
     points = []
     for name, point in tqdm(list(grid(params)), desc="sweep", unit="point"):

@@ -218,3 +218,213 @@ class RawCountry(Origin):
     demonym_m: str | None
     demonym_f: str | None
     arab_league: bool
+
+
+# Score rows: lines of metrics/eval/<model>/rows.jsonl. `*_nats` are natural log-probabilities, stop token included
+
+
+class Scored(TypedDict):
+    """What every score row begins with; ``set`` names one of the user's own test sets, ``seed`` comes last."""
+
+    kind: str
+    id: str
+    set: NotRequired[str]
+    seed: NotRequired[int | None]
+
+
+class TextScore(TypedDict):
+    """What a program says of an answer's text; ``contains`` is null for a row without checks."""
+
+    exact: bool
+    contains: bool | None
+    chrf: float
+    chrf_raw: float
+    rouge_l: float
+    rouge_l_raw: float
+    reference_words: int
+    hedged: bool
+    repeated: bool
+    clean: bool
+    arabic_ratio: float
+
+
+class StyleCounts(TypedDict):
+    """Counts of signs and words of an answer; ``dialects`` counts the words that mark each dialect."""
+
+    letters: int
+    diacritics: int
+    digits: int
+    eastern_digits: int
+    marks: int
+    arabic_marks: int
+    words: int
+    dialect_words: int
+    dialects: dict[str, int]
+
+
+class Distances(TypedDict, total=False):
+    """Nats per token by which a model finds its own answer more probable than the base, and its start, do."""
+
+    log_ratio_to_base_nats_per_token: float
+    log_ratio_to_start_nats_per_token: float
+
+
+class AnswerScore(Scored, TextScore, StyleCounts):
+    """One answer to a prompt; ``tokens`` counts no stop token."""
+
+    task: str
+    wording: str
+    text: str
+    tokens: int
+    stopped: bool
+    reference_nats: float
+    reference_characters: int
+    flags: list[str]
+
+
+class GenerationScore(AnswerScore, Distances):
+    """One answer to a prompt of ours, with how far training has moved the model that gave it."""
+
+
+class ClozeScore(TypedDict):
+    """The option chosen as a whole answer. Lists go by option, ``choice_logprobs`` are nats per character."""
+
+    predicted: int
+    correct: bool
+    choice_logprobs: list[float]
+    choice_nats: list[float]
+    correct_raw: bool
+    correct_byte: bool
+
+
+class LetterScore(TypedDict):
+    """The option chosen by its letter. ``letter_nats`` goes by option, ``letter_picks`` by rotation."""
+
+    letter_nats: list[float]
+    letter_picks: list[int]
+    letters_correct: bool
+    letters_correct_character: bool
+    letters_correct_byte: bool
+    letters_rotated: float
+
+
+class HarnessScore(Scored, ClozeScore):
+    """One question as another harness asks it; ``answer`` is the index of the right option."""
+
+    subject: str
+    level: str
+    answer: int
+
+
+class QuestionGroups(TypedDict, total=False):
+    """The groups that a question belongs to."""
+
+    region: str
+    dialect: str
+
+
+class QuestionScore(HarnessScore, LetterScore, QuestionGroups):
+    """One multiple-choice question, by whole answers and by letters."""
+
+
+class SideScores(TypedDict):
+    """Two answers to one prompt. ``*_correct`` is 1, 0, or one half for a tie."""
+
+    chosen_nats: float
+    rejected_nats: float
+    chosen_tokens: int
+    rejected_tokens: int
+    margin_nats: float
+    margin_nats_per_token: float
+    sum_correct: float
+    token_correct: float
+
+
+class PairScore(Scored, SideScores):
+    """One preference pair."""
+
+    axis: str
+    equal_length: bool
+
+
+class SafetyScore(Scored, SideScores):
+    """One harmful request or its benign twin; ``correct`` is per character."""
+
+    category: str
+    benign: bool
+    twin: str
+    correct: float
+
+
+class ProseScore(Scored):
+    """One text without a chat template."""
+
+    nats: float
+    tokens: int
+    characters: int
+    bytes: int
+
+
+ScoreRow = GenerationScore | AnswerScore | QuestionScore | HarnessScore | PairScore | SafetyScore | ProseScore
+
+
+class MetricValue(TypedDict):
+    """A mean with its interval; all null where ``n``, the number of prompts, is 0."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+    per_seed: list[float]
+
+
+class PositionReport(TypedDict, total=False):
+    """Baselines of multiple choice, and accuracy and picks by position; null where no right answer stands.
+
+    Questions without letters have no ``letters_*``. A set without questions has an empty report.
+    """
+
+    chance: float
+    constant_answer_accuracy: list[float]
+    majority_accuracy: float
+    cloze_accuracy_by_gold_position: list[float | None]
+    cloze_picked_share: list[float]
+    letters_accuracy_by_gold_position: list[float | None]
+    letters_picked_share: list[float]
+
+
+class CorpusScore(TypedDict):
+    """A corpus score in 0..100: the mean over seeds, and each seed's."""
+
+    mean: float
+    per_seed: list[float]
+
+
+class OwnSummary(TypedDict):
+    """What one of the user's own test sets gives: the metrics that its rows can give, and no others."""
+
+    n: int
+    metrics: dict[str, MetricValue]
+    by_subject: dict[str, dict[str, float | None]]
+    multiple_choice: PositionReport
+
+
+class Summary(TypedDict):
+    """metrics/eval/<model>/summary.json; ``corpus`` goes by metric and level, ``by_*`` by group and name."""
+
+    model: str
+    profile: str
+    n: dict[str, int]
+    seeds: list[int]
+    metrics: dict[str, MetricValue]
+    by_task: dict[str, dict[str, float | None]]
+    by_axis: dict[str, dict[str, float | None]]
+    by_safety_category: dict[str, dict[str, float | None]]
+    by_region: dict[str, dict[str, float | None]]
+    by_dialect: dict[str, dict[str, float | None]]
+    multiple_choice: dict[str, PositionReport]
+    corpus: dict[str, dict[str, CorpusScore]]
+    dialect_markers_per_100_words: dict[str, float]
+    flags: dict[str, float]
+    own: dict[str, OwnSummary]
+    signatures: dict[str, str]

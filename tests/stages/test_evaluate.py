@@ -22,7 +22,7 @@ from stages.core.params import Evaluate, load_params
 from stages.scoring import log_probabilities, prefix_cache, summary, writing_style
 from stages.scoring.held_out import read_held_out
 from stages.scoring.log_probabilities import completion_logprobs
-from stages.scoring.scored_model import Subject, wins
+from stages.scoring.scored_model import ScoredModel, wins
 from tests.support.clones import replace_in_params
 from tests.support.score_rows import check_equal
 from tests.support.tiny import generation_rows
@@ -146,8 +146,8 @@ def test_the_distance_is_the_mean_log_ratio_of_own_answers(adapters: str, monkey
     profile, tokenizer, prompts = load_params().active, load_tokenizer(), read_jsonl(paths.GENERATION)
     own = load_model(profile, adapters, 12)
     others = {"base": load_model(profile, "base", 12), "start": load_model(profile, "sft", 12)}
-    answer = evaluate.answer(Subject(own, tokenizer, "dpo"), prompts, profile.evaluate)
-    given = evaluate.own_answers(Subject(own, tokenizer, "dpo"), prompts, answer)
+    answer = evaluate.answer(ScoredModel(own, tokenizer, "dpo"), prompts, profile.evaluate)
+    given = evaluate.own_answers(ScoredModel(own, tokenizer, "dpo"), prompts, answer)
     for name, other in others.items():
         ratios = np.subtract(completion_logprobs(own, given), completion_logprobs(other, given))
         expected = {
@@ -229,7 +229,7 @@ def test_a_rerun_gives_the_same_bytes(adapters: str, monkeypatch: pytest.MonkeyP
 def test_neither_batch_size_nor_row_order_moves_a_score(adapters: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rows, _ = run(monkeypatch, adapters)
     replace_in_params("sequences_per_batch: 8", "sequences_per_batch: 1")
-    monkeypatch.setattr(prefix_cache, "MOST_ROWS", 1)  # no two rows share a head
+    monkeypatch.setattr(prefix_cache, "MOST_ROWS", 1)  # no two rows share a prefix
     monkeypatch.setattr(log_probabilities, "MAX_LOGITS", 1)  # and each is a batch of its own
     for file in paths.PREPARED.rglob("*.jsonl"):
         write_jsonl(file, reversed(read_jsonl(file)))
