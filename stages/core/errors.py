@@ -60,8 +60,7 @@ def told(again: str, interrupted: str) -> Iterator[None]:
         if memory_ran_out(error):
             _fail(
                 "out of memory: lower rows_per_microbatch, pairs_per_microbatch or max_tokens of profiles.<profile> in "
-                "params.yaml"
-                f" and {again}"
+                f"params.yaml and {again}"
             )
         if may_not_be_written(error):
             _fail(f"{error}: make this folder yours to read and write, or clone the repository elsewhere")
