@@ -107,7 +107,7 @@ def test_a_hub_base_is_read_from_the_cache_without_a_network(
     assert (pin["kind"], pin["id"], pin["revision"]) == ("hub", "someone/tiny", REVISION)
     prove_contract()
     code = (
-        "from stages import models, params\n"
+        "from stages.bases import loading\nfrom stages.core import params\n"
         "model = loading.load_base(params.load_params().active)\n"
         "print(model.dtype, model.num_parameters())"
     )
