@@ -3,45 +3,77 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from stages.comparison.choices import best_at
 from stages.core.files import Row
-from stages.reporting.tables import NONE, integer, number_interval, percent, percent_interval, points, rate, table
+from stages.reporting.tables import (
+    METHODS,
+    NONE,
+    SUMMARY,
+    Column,
+    Table,
+    integer,
+    number_interval,
+    percent,
+    percent_interval,
+    points,
+    rate,
+)
+
+DIFFERENCES, SWEPT = "metrics/differences.json", "metrics/sweep.json"
 
 
-def headline(methods: Mapping[str, Row]) -> str:
+def of_methods(heading: str, metric: str) -> Column:
+    return Column(heading, METHODS, f"<model>.{metric}[_low, _high]")
+
+
+HEADLINE = {  # metric: column
+    metric: of_methods(heading, metric)
+    for metric, heading in {
+        "behaviour_rate": "behaviour rate",
+        "knowledge_retention": "knowledge retention",
+        "containment": "containment",
+        "exact_match": "exact match",
+        "chrf": "chrF++",
+        "mcq_accuracy": "MCQ",
+        "preference_accuracy_sum": "preference (sum)",
+        "preference_accuracy_token": "preference (token)",
+    }.items()
+}
+
+
+def headline(methods: Mapping[str, Row]) -> Table:
     def shown(row: Row, name: str) -> str:
-        return percent_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
+        values = row[name], row[f"{name}_low"], row[f"{name}_high"]
+        return number_interval(*values) if name == "chrf" else percent_interval(*values)
 
-    rows = [
-        [
-            model,
-            shown(row, "behaviour_rate"),
-            shown(row, "knowledge_retention"),
-            shown(row, "containment"),
-            shown(row, "exact_match"),
-            number_interval(row["chrf"], row["chrf_low"], row["chrf_high"]),
-            shown(row, "mcq_accuracy"),
-            shown(row, "preference_accuracy_sum"),
-            shown(row, "preference_accuracy_token"),
-        ]
-        for model, row in methods.items()
-    ]
-    header = ["model", "behaviour rate", "knowledge retention", "containment", "exact match", "chrF++"]
-    shown_table = table([*header, "MCQ", "preference (sum)", "preference (token)"], rows)
-    return "\n\n".join([shown_table, *constant_answerers(methods)])
+    rows = [[model, *(shown(row, name) for name in HEADLINE)] for model, row in methods.items()]
+    return Table(["model", *HEADLINE.values()], rows)
 
 
 CONSTANT_SHARE = 0.9  # of its picks at one position make a model a constant answerer
 FORMS = (("mcq_picked", "mcq_accuracy", "option"), ("mcq_letters_picked", "mcq_letters_rotated_accuracy", "letter"))
 
 
-def constant_answerers(methods: Mapping[str, Row]) -> list[str]:
-    """A sentence for every model whose multiple-choice accuracy says nothing of what it knows."""
+@dataclass(frozen=True)
+class ConstantAnswerer:
+    """A model whose multiple-choice accuracy says nothing of what it knows: it picks one option, or one letter."""
+
+    model: str
+    picks: str
+    position: int
+    share: float
+    accuracy: float
+    baseline: float
+
+
+def constant_answerers(methods: Mapping[str, Row]) -> list[ConstantAnswerer]:
     return [
-        f"**`{model}` is a constant answerer**: it picks {word} {row[f'{picked}_position']} in "
-        f"{percent(row[f'{picked}_share'])} of the multiple-choice questions, and its accuracy of "
-        f"{percent(row[metric])} is to be read beside the {percent(row[f'{picked}_baseline'])} of picking nothing else."
+        ConstantAnswerer(
+            model, word, row[f"{picked}_position"], row[f"{picked}_share"], row[metric], row[f"{picked}_baseline"]
+        )
         for model, row in methods.items()
         for picked, metric, word in FORMS
         if row[f"{picked}_share"] is not None and row[f"{picked}_share"] >= CONSTANT_SHARE
@@ -80,13 +112,20 @@ FURTHER: dict[str, tuple[tuple[str, str, str], ...]] = {
 }
 
 
-def further(methods: Mapping[str, Row]) -> str:
-    """The tables of FURTHER, each figure with its interval."""
-    parts = []
-    for title, columns in FURTHER.items():
-        rows = [[model, *(_cell(row, metric, kind) for _, metric, kind in columns)] for model, row in methods.items()]
-        parts += [f"### {title}", table(["model", *(heading for heading, _, _ in columns)], rows)]
-    return "\n\n".join(parts)
+FURTHER_COLUMNS = {
+    title: tuple(of_methods(heading, metric) for heading, metric, _ in columns) for title, columns in FURTHER.items()
+}
+
+
+def further(methods: Mapping[str, Row]) -> dict[str, Table]:
+    """The tables of FURTHER by title, each figure with its interval."""
+    return {
+        title: Table(
+            ["model", *FURTHER_COLUMNS[title]],
+            [[model, *(_cell(row, metric, kind) for _, metric, kind in columns)] for model, row in methods.items()],
+        )
+        for title, columns in FURTHER.items()
+    }
 
 
 def _cell(row: Row, metric: str, kind: str) -> str:
@@ -95,20 +134,22 @@ def _cell(row: Row, metric: str, kind: str) -> str:
 
 
 # Overlap with the reference texts: heading, then where in summary.json it stands.
-OVERLAP: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("chrF++, light", ("corpus", "chrf", "light", "mean")),
-    ("chrF++, raw", ("corpus", "chrf", "raw", "mean")),
-    ("BLEU, light", ("corpus", "bleu", "light", "mean")),
-    ("BLEU, raw", ("corpus", "bleu", "raw", "mean")),
-    ("ROUGE-L, light", ("metrics", "rouge_l", "mean")),
-    ("ROUGE-L, raw", ("metrics", "rouge_l_raw", "mean")),
+CORPUS = Column("", SUMMARY, "corpus.chrf, .bleu: <level>.mean", listed="(chrF++, BLEU), …")
+MEAN = Column("", SUMMARY, "metrics.rouge_l.mean, .rouge_l_raw.mean", listed="ROUGE-L, …")
+OVERLAP: tuple[tuple[Column, tuple[str, ...]], ...] = (
+    (replace(CORPUS, heading="chrF++, light"), ("corpus", "chrf", "light", "mean")),
+    (replace(CORPUS, heading="chrF++, raw"), ("corpus", "chrf", "raw", "mean")),
+    (replace(CORPUS, heading="BLEU, light"), ("corpus", "bleu", "light", "mean")),
+    (replace(CORPUS, heading="BLEU, raw"), ("corpus", "bleu", "raw", "mean")),
+    (replace(MEAN, heading="ROUGE-L, light"), ("metrics", "rouge_l", "mean")),
+    (replace(MEAN, heading="ROUGE-L, raw"), ("metrics", "rouge_l_raw", "mean")),
 )
 
 
-def overlap_table(summaries: Mapping[str, Row]) -> str:
-    """chrF++ first and BLEU second, raw and normalised side by side; nothing where no corpus was scored."""
+def overlap_table(summaries: Mapping[str, Row]) -> Table | None:
+    """chrF++ first and BLEU second, raw and normalised side by side; None where no corpus was scored."""
     if not all(summary.get("corpus") for summary in summaries.values()):
-        return ""
+        return None
 
     def shown(summary: Row, keys: tuple[str, ...]) -> str:
         value = summary
@@ -117,26 +158,21 @@ def overlap_table(summaries: Mapping[str, Row]) -> str:
         return f"{value:.3f}" if keys[0] == "metrics" else f"{value:.2f}"
 
     rows = [[model, *(shown(summary, keys) for _, keys in OVERLAP)] for model, summary in summaries.items()]
-    return "\n\n".join(
-        [
-            table(["model", *(heading for heading, _ in OVERLAP)], rows),
-            "Of all answers as one corpus for chrF++ and BLEU, the mean over answers for ROUGE-L; means over seeds. "
-            "*Raw* is the text as it stands, *light* that without diacritics, tatweel and the variants of letters that "
-            "readers do not tell apart. The signatures stand at the end of this page.",
-        ]
-    )
+    return Table(["model", *(column for column, _ in OVERLAP)], rows)
 
 
-def own_sets(summaries: Mapping[str, Row]) -> str:
-    """The test files that the user named in params.yaml, one table each: whatever their rows could be scored by."""
-    parts = []
-    for name in next(iter(summaries.values())).get("own", {}):
+OWN = Column("…", SUMMARY, "own.<set>.metrics.<column>")
+
+
+def own_sets(summaries: Mapping[str, Row]) -> dict[str, tuple[int, Table]]:
+    """{name: (rows, table)} of the test files that the user named in params.yaml, whatever they could be scored by."""
+    sets = {}
+    for name, first in next(iter(summaries.values())).get("own", {}).items():
         found = {model: summary["own"][name]["metrics"] for model, summary in summaries.items()}
         metrics = list(dict.fromkeys(metric for row in found.values() for metric in row))
         rows = [[model, *(_own_cell(metric, row.get(metric)) for metric in metrics)] for model, row in found.items()]
-        count = next(iter(summaries.values()))["own"][name]["n"]
-        parts += [f"### `{name}` ({count:,} rows)", table(["model", *metrics], rows)]
-    return "\n\n".join(parts)
+        sets[name] = (first["n"], Table(["model", *map(OWN.named, metrics)], rows))
+    return sets
 
 
 SHARE = re.compile(r"exact_match|containment|.*(_rate|accuracy.*|_share|_ratio|_equal_length)")
@@ -153,38 +189,34 @@ def _own_cell(metric: str, row: Row | None) -> str:
 COMPARED = {"behaviour_rate": "Behaviour rate", "containment": "Containment", "exact_match": "Exact match"}
 
 
-def differences_tables(apart: Mapping[str, Row], order: Sequence[str]) -> str:
-    """Every model minus base, SFT and the controls; what is not separated says how many prompts would do it."""
-    parts = [
-        "In points, with intervals over prompts and seeds. **Bold**: separated, its p-value adjusted by Holm's method "
-        "for all pairs of models. *Tie*: not separated; in parentheses the prompts that would separate a difference of "
-        "this size in four of five experiments, at the spread that was seen, or *more seeds* where the seeds spread so "
-        "much that no number of prompts would."
-    ]
-    for metric, title in COMPARED.items():
-        found = apart.get(metric, {})
-        others = [name for name in order if any(name in row for row in found.values())]
-        rows = [
-            [model, *(_difference(found[model].get(other)) for other in others)] for model in order if model in found
-        ]
-        parts += [f"**{title}**", table(["model", *(f"minus {other}" for other in others)], rows)] if rows else []
-    return "\n\n".join(parts)
+MINUS = Column("minus …", DIFFERENCES, "<metric>.<model>.<other>.mean, .low, .high")
+AGAINST = Column("against …", DIFFERENCES, "<metric>.<model>.<other>.win, .tie, .loss")
 
 
-def duels_table(apart: Mapping[str, Row], order: Sequence[str]) -> str:
-    """How often a model's answer wins, ties and loses against another's to the same prompt and seed, where a rule
-    decides; nothing where `compare` has not counted it.
+def differences_tables(apart: Mapping[str, Row], order: Sequence[str]) -> dict[str, Table]:
+    """Every model minus base, SFT and the controls, by title; a tie says how many prompts would separate it."""
+    return _pairwise(apart, order, "mean", MINUS, _difference)
+
+
+def duels_tables(apart: Mapping[str, Row], order: Sequence[str]) -> dict[str, Table]:
+    """How often a model's answer wins, ties and loses against another's to the same prompt and seed, by title.
+
+    Empty where `compare` has not counted it.
     """
-    parts = []
+    return _pairwise(apart, order, "win", AGAINST, _duel)
+
+
+def _pairwise(
+    apart: Mapping[str, Row], order: Sequence[str], key: str, column: Column, cell: Callable[[Row | None], str]
+) -> dict[str, Table]:
+    tables = {}
     for metric, title in COMPARED.items():
         found = apart.get(metric, {})
-        others = [name for name in order if any("win" in row.get(name, ()) for row in found.values())]
+        others = [name for name in order if any(key in row.get(name, ()) for row in found.values())]
         if others:
-            rows = [[model, *(_duel(found[model].get(other)) for other in others)] for model in order if model in found]
-            parts += [f"**{title}**", table(["model", *(f"against {other}" for other in others)], rows)]
-    if not parts:
-        return ""
-    return "\n\n".join(["Win / tie / loss, in percent of the answers to one prompt, seed against seed.", *parts])
+            rows = [[model, *(cell(found[model].get(other)) for other in others)] for model in order if model in found]
+            tables[title] = Table(["model", *map(column.named, others)], rows)
+    return tables
 
 
 def _duel(one: Row | None) -> str:
@@ -202,7 +234,18 @@ def _difference(one: Row | None) -> str:
     return f"{shown} tie ({one['prompts_needed']:,} prompts)"
 
 
-def sweep_table(sweep: Row, order: Sequence[str]) -> str:
+GRID = tuple(
+    Column(heading, SWEPT, "methods.<model>", listed="workable points, no number")
+    for heading in ("workable points", "no number")
+)
+BEST = tuple(
+    Column(heading, SWEPT, "methods.<model>.best", listed="best learning rate, its beta, exact match, behaviour rate")
+    for heading in ("best learning rate", "its beta", "exact match", "behaviour rate")
+)
+AT_RATE = Column("learning rate …", SWEPT, "points[].behaviour_rate, .knowledge_retention, .exact_match")
+
+
+def sweep_table(sweep: Row, order: Sequence[str]) -> Table:
     """Per method: how much of the grid is workable, and its best point."""
     rows = [
         [
@@ -217,44 +260,20 @@ def sweep_table(sweep: Row, order: Sequence[str]) -> str:
         for model in order
         if (row := sweep["methods"].get(model))
     ]
-    header = [
-        "model",
-        "workable points",
-        "no number",
-        "best learning rate",
-        "its beta",
-        "exact match",
-        "behaviour rate",
-    ]
-    fixed, kept = sweep["rules"]["fixed_share"], sweep["rules"]["kept_share"]
-    return (
-        table(header, rows)
-        + f"\n\nOn {sweep['prompts']} validation prompts, seed {sweep['seed']}; the test prompts were not looked at. A "
-        f"point is workable where at least {fixed} of the flawed answers of sft are mended and at least {kept} of its "
-        "contained facts are there. Best: the highest exact match."
-    )
+    return Table(["model", *GRID, *BEST], rows)
 
 
-def best_at(sweep: Row, learning_rate: float) -> dict[str, Row]:
-    """{method: its point of the highest exact match at one learning rate}; a method that was not tried there is not."""
-    found: dict[str, Row] = {}
-    for point in sweep.get("points", ()):
-        if point["learning_rate"] != learning_rate or point["exact_match"] is None:
-            continue
-        method = point["method"]
-        if method not in found or point["exact_match"] > found[method]["exact_match"]:
-            found[method] = point
-    return found
+def same_rates(sweep: Row) -> Table | None:
+    """Methods beside each other at every learning rate that all of them tried; SFT from the base is another task.
 
-
-def same_rates(sweep: Row) -> str:
-    """Methods beside each other at every learning rate that all of them tried; SFT from the base is another task."""
+    None where they share no rate.
+    """
     points = [point for point in sweep.get("points", ()) if point["method"] != "sft"]
     methods = list(dict.fromkeys(point["method"] for point in points))
     tried = [{point["learning_rate"] for point in points if point["method"] == method} for method in methods]
     shared = sorted(set.intersection(*tried)) if len(methods) > 1 else []
     if not shared:
-        return ""
+        return None
     best = {value: best_at(sweep, value) for value in shared}
     metrics = ("behaviour_rate", "knowledge_retention", "exact_match")
 
@@ -263,11 +282,4 @@ def same_rates(sweep: Row) -> str:
         return " / ".join(NONE if value is None else f"{value * 100:.1f}" for value in values)
 
     rows = [[method, *(cell(best[value].get(method)) for value in shared)] for method in methods]
-    return "\n\n".join(
-        [
-            "**At the same learning rate**: behaviour rate / knowledge retention / exact match, in percent, at the "
-            "beta of the highest exact match, on the same prompts and seed as above. Down a column the losses differ "
-            "and the rate does not; along a row it is the other way round.",
-            table(["model", *(f"learning rate {rate(value)}" for value in shared)], rows),
-        ]
-    )
+    return Table(["model", *(AT_RATE.named(rate(value)) for value in shared)], rows)
