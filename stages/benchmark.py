@@ -58,7 +58,7 @@ def forward_times(
 ) -> tuple[float, list[float], float | None]:
     """Seconds of the very first forward pass of one prompt (token ids), of each repeat after the warm-up, and joules
     of one repeat."""
-    input_ids = torch.tensor([prompt], device=model.device)
+    input_ids = torch.tensor([prompt], device=model.device)  # (1, tokens)
 
     def forward() -> None:
         model(input_ids=input_ids, use_cache=False)

@@ -22,17 +22,17 @@ A metric without a measurement is null; the base was not trained here and has no
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping
 
+import pandas
+
 from stages.comparison.measured import controls, eval_summary, need, train_summary
 from stages.comparison.paired_scores import (
-    FIELDS,
     REFERENCE,
     RETENTION,
     Scores,
+    compared,
     differences,
     places,
     read_scores,
@@ -41,37 +41,9 @@ from stages.comparison.paired_scores import (
 from stages.core import paths
 from stages.core.errors import PipelineError, run_stage
 from stages.core.files import Row, rounded, write_json, write_text
+from stages.core.metrics import OverReference, as_in_report, in_methods
 from stages.core.params import Evaluate, load_params
 
-SHOWN = ("exact_match", "containment", "knowledge_retention", "behaviour_rate", "chrf")
-HEADLINE = (
-    *SHOWN,
-    "rouge_l",
-    "mcq_accuracy",
-    "mcq_letters_rotated_accuracy",
-    "preference_accuracy_sum",
-    "preference_accuracy_token",
-    "preference_accuracy_sum_equal_length",
-    "preference_margin_nats",
-    "safe_choice_rate",
-    "over_refusal_rate",
-    "culture_accuracy",
-    "dialect_accuracy",
-    "flagged_share",
-    "natural_stop_rate",
-    "repetition_rate",
-    "arabic_script_ratio",
-    "arabic_indic_digit_share",
-    "arabic_punctuation_share",
-    "dialect_markers_per_100_words",
-    "bits_per_character",
-    "bits_per_character_text",
-    "answer_tokens",
-    "length_ratio",
-    "log_ratio_to_base_nats_per_token",
-    "log_ratio_to_start_nats_per_token",
-)
-RANKS = {"rank_behaviour": "behaviour_rate", "rank_containment": "containment", "rank_exact_match": "exact_match"}
 TRAINING = (
     "loss_first",
     "loss_final",
@@ -88,11 +60,11 @@ SAME = 1e-4  # a mean recomputed from the rows may differ from the rounded summa
 def evaluated(model: str) -> Row:
     """The metrics of one evaluation: {name: {mean, low, high}}."""
     path, summary = eval_summary(model)
-    metrics: Row = {}
-    for name in HEADLINE:
-        if name != "knowledge_retention":
-            metrics[name] = {part: need(summary, path, "metrics", name, part) for part in ("mean", "low", "high")}
-    return metrics
+    return {
+        one.name: {part: need(summary, path, "metrics", one.name, part) for part in ("mean", "low", "high")}
+        for one in in_methods()
+        if not isinstance(one.value, OverReference)
+    }
 
 
 def picks(model: str) -> Row:
@@ -153,13 +125,13 @@ def trained(model: str) -> Row:
 def compare(scores: Mapping[str, Scores], settings: Evaluate) -> dict[str, Row]:
     """{model: {metric: {mean, low, high} or a plain number}} of everything that the two files hold."""
     knowledge = retained(scores, settings)
-    ranks = {name: places(scores, metric, settings) for name, metric in RANKS.items()}
+    ranks = {one.rank: places(scores, one.name, settings) for _, one in as_in_report() if one.rank}
     table: dict[str, Row] = {}
     for model in scores:
         metrics = evaluated(model)
         check_agreement(model, metrics, scores[model])
-        metrics["knowledge_retention"] = knowledge[model]
-        row: Row = {name: metrics[name] for name in HEADLINE}
+        metrics[RETENTION] = knowledge[model]
+        row: Row = {one.name: metrics[one.name] for one in in_methods()}
         row |= {name: found[model].rank if found else None for name, found in ranks.items()}
         table[model] = row | picks(model) | trained(model)
     return table
@@ -178,14 +150,13 @@ def flat(row: Row) -> Row:
 
 def long_csv(table: Mapping[str, Row]) -> str:
     """One line a number, in the order of models and metrics; an empty cell where nothing was measured."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["model", "metric", "value", "low", "high"])
+    rows = []
     for model, row in table.items():
         for name, value in row.items():
-            parts = [value["mean"], value["low"], value["high"]] if isinstance(value, dict) else [value, None, None]
-            writer.writerow([model, name, *(rounded(part) for part in parts)])
-    return text.getvalue()
+            found = value if isinstance(value, dict) else {"mean": value, "low": None, "high": None}
+            rows.append([model, name, *(rounded(found[part]) for part in ("mean", "low", "high"))])
+    frame = pandas.DataFrame(rows, columns=["model", "metric", "value", "low", "high"], dtype=object)
+    return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
 def main() -> None:
@@ -193,12 +164,16 @@ def main() -> None:
     scores = read_scores(params.models)
     table = compare(scores, params.evaluate)
     against = ["base", REFERENCE, *controls(params)]
-    apart = {metric: differences(scores, metric, against, params.evaluate) for metric in (*FIELDS, RETENTION)}
+    apart = {metric: differences(scores, metric, against, params.evaluate) for metric in (*compared(), RETENTION)}
     write_json(paths.DIFFERENCES, {metric: found for metric, found in apart.items() if found})
     write_json(paths.METHODS_JSON, {model: flat(row) for model, row in table.items()})
     write_text(paths.METHODS_CSV, long_csv(table))
     for model, row in table.items():
-        shown = (f"{name} {row[name]['mean']:.4g}" for name in SHOWN if row[name]["mean"] is not None)
+        shown = (
+            f"{one.name} {row[one.name]['mean']:.4g}"
+            for _, one in as_in_report()
+            if one.rank and row[one.name]["mean"] is not None
+        )
         print(f"{model}: {', '.join(shown)}")
 
 

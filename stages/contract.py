@@ -2,7 +2,7 @@
 
 Reads `models/base` (tokenizer, chat template) and every file of `data/prepared`. Writes `metrics/contract/`:
 `summary.json` (lengths in tokens per file and field, tokens per word, what holds), `dropped.jsonl` (each row that is
-too long for a method's `max_tokens`, by file, line, id, tokens and limit) and `lengths/<kind>.json` (the tokens of
+too long for the profile's `max_tokens`, by file, line, id, tokens and limit) and `lengths/<kind>.json` (the tokens of
 each training row that fits, by id: what `train` may see, and how it groups rows of like length).
 
 For 100 % of the rows: the prompt is a strict prefix, the last trained token is the stop token, the padding token is
@@ -24,7 +24,7 @@ from stages.bases.tokens import Encoded, encode, sides, stop_token_id
 from stages.core import paths
 from stages.core.errors import PipelineError, run_stage
 from stages.core.files import Row, read_jsonl, replaced_folder, write_json, write_jsonl
-from stages.core.params import Params, load_params
+from stages.core.params import load_params
 from stages.core.paths import SPLITS
 from stages.core.quantiles import quantiles
 
@@ -91,15 +91,6 @@ def check_shared(
     return compared
 
 
-def limits(params: Params) -> dict[str, int]:
-    """The smallest `max_tokens` over the methods that read a kind of data; pairs and unpaired rows share theirs."""
-    by_kind: dict[str, list[int]] = {kind: [] for kind in TRAINED_KINDS}
-    for name, method in params.train.items():
-        by_kind[method.data].append(params.active.train[name].max_tokens)
-    preference = min(by_kind["pairs"] + by_kind["unpaired"], default=params.active.train["sft"].max_tokens)
-    return {"sft": min(by_kind["sft"]), "pairs": preference, "unpaired": preference}
-
-
 def kept_lengths(rows: Sequence[Row], encoded: Sequence[dict[str, Encoded]], dropped: Iterable[Row]) -> dict[str, int]:
     """Tokens of the longest answer, prompt included, of every row that was not dropped, by id."""
     gone = {row["id"] for row in dropped}
@@ -130,9 +121,8 @@ def length_summary(encoded: Sequence[dict[str, Encoded]], rows: Sequence[Row]) -
 
 
 def main() -> None:
-    params = load_params()
+    limit = load_params().active.max_tokens
     tokenizer = load_tokenizer()
-    allowed = limits(params)
     lengths: Row = {}
     dropped: list[Row] = []
     compared = 0
@@ -150,7 +140,7 @@ def main() -> None:
                     )
                 continue  # data of the user's own: `prepare` has named the models that cannot train without
             check_stop(tokenizer, path, encoded[kind])
-            dropped += too_long(path, rows[kind], encoded[kind], allowed[kind])
+            dropped += too_long(path, rows[kind], encoded[kind], limit)
             lengths[f"{kind}/{split}"] = length_summary(encoded[kind], rows[kind])
         compared += check_shared(rows["pairs"], encoded["pairs"], rows["unpaired"], encoded["unpaired"])
         gone = {row["pair"] for row in dropped if row["file"] == str(paths.prepared_split("pairs", split))}
@@ -179,7 +169,7 @@ def main() -> None:
             {
                 "stop_token": tokenizer.convert_ids_to_tokens(stop),
                 "pad_token": tokenizer.pad_token,
-                "limits_tokens": allowed,
+                "limits_tokens": dict.fromkeys(TRAINED_KINDS, limit),
                 "lengths": lengths,
                 "dropped_rows": len(dropped),
                 "unpaired_rows_equal_to_their_pair": compared,

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from stages.bases.adapters import load_model, merged_adapter, start_of
 from stages.bases.loading import configure_torch, load_tokenizer, read_pin
@@ -22,6 +23,7 @@ from stages.core import paths
 from stages.core.errors import PipelineError, run_stage
 from stages.core.files import Row, replaced_folder, write_json, write_jsonl
 from stages.core.params import EvaluateBudget, Limits, load_params
+from stages.core.schema import GenerationScore, ScoreRow, Summary
 from stages.scoring.answers import answer, distances, generation_rows, own_answers, references
 from stages.scoring.harness import harness_rows
 from stages.scoring.held_out import HeldOut, read_held_out
@@ -29,13 +31,15 @@ from stages.scoring.language_modelling import prose_rows
 from stages.scoring.multiple_choice import question_rows
 from stages.scoring.preferences import pair_rows, safety_rows
 from stages.scoring.processes import in_processes, workers
-from stages.scoring.scored_model import Subject
+from stages.scoring.scored_model import ScoredModel
 from stages.scoring.summary import summarise
 
-Score = Callable[[Subject, HeldOut, EvaluateBudget, Limits], list[Row]]
+Score = Callable[[ScoredModel, HeldOut, EvaluateBudget, Limits], Sequence[ScoreRow]]
 
 
-def score_answers(subject: Subject, held_out: HeldOut, budget: EvaluateBudget, limits: Limits) -> list[Row]:
+def score_answers(
+    subject: ScoredModel, held_out: HeldOut, budget: EvaluateBudget, limits: Limits
+) -> list[GenerationScore]:
     """One row per generation prompt, whatever the batches and the order of the rows."""
     with merged_adapter(subject.model):
         answers = answer(subject, held_out.generation, budget)
@@ -44,10 +48,10 @@ def score_answers(subject: Subject, held_out: HeldOut, budget: EvaluateBudget, l
         nats = subject.completions([*expected, *given], "references and own answers")  # which share their prompts
     generated = generation_rows(held_out.generation, answers, nats[: len(expected)], limits)
     moved = distances(subject, given, nats[len(expected) :])
-    return [row | distance for row, distance in zip(generated, moved, strict=True)]
+    return [{**row, **distance} for row, distance in zip(generated, moved, strict=True)]
 
 
-def score_choices(subject: Subject, held_out: HeldOut, budget: EvaluateBudget, limits: Limits) -> list[Row]:
+def score_choices(subject: ScoredModel, held_out: HeldOut, budget: EvaluateBudget, limits: Limits) -> list[ScoreRow]:
     """One row per held-out row of every other kind, and per row of the user's own sets."""
     with merged_adapter(subject.model):
         return [
@@ -61,7 +65,9 @@ def score_choices(subject: Subject, held_out: HeldOut, budget: EvaluateBudget, l
         ]
 
 
-def score_own(subject: Subject, own: dict[str, list[Row]], budget: EvaluateBudget, limits: Limits) -> list[Row]:
+def score_own(
+    subject: ScoredModel, own: dict[str, list[Row]], budget: EvaluateBudget, limits: Limits
+) -> list[ScoreRow]:
     """The user's test sets, by the same functions."""
     if not any(own.values()):
         return []
@@ -95,17 +101,19 @@ def main() -> None:
         seed, scores = part
         model = load_model(profile, name, profile.seeds[0] if seed is None else seed)
         label = name if seed is None else f"{name} (seed {seed})"
-        subject = Subject(model, tokenizer, label, None if seed is None else start_of(name, seed, profile.seeds))
+        subject = ScoredModel(model, tokenizer, label, None if seed is None else start_of(name, seed, profile.seeds))
         found = [row for score in scores for row in score(subject, held_out, profile.evaluate, params.data.limits)]
-        return [row | {"seed": seed} for row in found]
+        return [{**row, "seed": seed} for row in found]
 
     count = workers(read_pin()["parameters"], len(seeds) * len(SCORES))
     halves = [SCORES] if count == 1 else [(score,) for score in SCORES]  # one process loads each seed once
     found = in_processes(scored, [(seed, half) for seed in seeds for half in halves], count)
     rows = [row for part in found for row in part]
     rows.sort(key=lambda row: (row["kind"], row["id"], -1 if row["seed"] is None else row["seed"]))
-    summary = {"model": name, "profile": params.profile}
-    summary |= summarise(rows, seeds, params.evaluate, held_out.references())
+    summary = cast(
+        Summary,
+        {"model": name, "profile": params.profile} | summarise(rows, seeds, params.evaluate, held_out.references()),
+    )
     with replaced_folder(paths.eval_metrics(name)) as folder:
         write_jsonl(folder / "rows.jsonl", rows)
         write_json(folder / "summary.json", summary)

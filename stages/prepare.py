@@ -16,22 +16,37 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
-from stages.arabic.numbers import spell
+from stages.arabic.numbers import YEARS, spell
 from stages.core import paths
 from stages.core.errors import PipelineError, run_stage
 from stages.core.files import Row, replaced_folder, write_json, write_jsonl, write_text
 from stages.core.params import Data, Flaws, Params, load_params
 from stages.core.paths import SPLITS
 from stages.core.quantiles import quantiles
+from stages.core.schema import (
+    DroppedRow,
+    GenerationRow,
+    Messages,
+    Origin,
+    PairRow,
+    QuestionRow,
+    RawCountry,
+    SafetyRow,
+    SftRow,
+    UnpairedRow,
+    Wrong,
+)
 from stages.corpus.documents import documents
 from stages.rows import prepared_rows
 from stages.rows.conventions import equal_length
 from stages.rows.data_page import data_page
-from stages.rows.near_duplicates import EvaluationIndex
-from stages.rows.raw import Raw, drop_duplicates, drop_record, read_file, read_folder
+from stages.rows.decontamination import EvaluationIndex
+from stages.rows.raw import Raw, answers, drop_duplicates, drop_record, instructions, read_file, read_folder, skills
 from stages.rows.row_policy import Tally, said_by, screen, text_key, texts_of
-from stages.rows.split import YEARS, Mentions, held_out, numbers_in, overlap, split_rows
+from stages.rows.split import Mentions, held_out, numbers_in, overlap, split_rows
 from stages.rows.user_mixture import Mixture
 
 KINDS_IN_WORDS = {
@@ -39,42 +54,79 @@ KINDS_IN_WORDS = {
     "pairs": "pairs (prompt, chosen, rejected)",
     "unpaired": "feedback (prompt, completion, label)",
 }
+R = TypeVar("R", SftRow, PairRow, UnpairedRow)
 CORPUS_NUMBERS_PER_LENGTH = 1500  # integers drawn of each length, four to six digits; their neighbours come on top
 
 
-def read_raw() -> tuple[list[Row], list[Raw]]:
+@dataclass(frozen=True)
+class Prepared:
+    """The rows of every file below data/prepared; what is trained, by split."""
+
+    sft: dict[str, list[SftRow]]
+    pairs: dict[str, list[PairRow]]
+    unpaired: dict[str, list[UnpairedRow]]
+    mcq: list[QuestionRow]
+    generation: list[GenerationRow]
+    tuning: list[GenerationRow]
+    safety: list[SafetyRow]
+    culture: list[QuestionRow]
+    dialect: list[QuestionRow]
+
+    def by_kind(self) -> dict[str, Mapping[str, Sequence[Mapping[str, Any]]]]:
+        """What is trained, by kind and split."""
+        return {"sft": self.sft, "pairs": self.pairs, "unpaired": self.unpaired}
+
+    def for_evaluation(self) -> dict[str, Sequence[Mapping[str, Any]]]:
+        """What is only asked, by file."""
+        return {
+            "mcq": self.mcq,
+            "generation": self.generation,
+            "tuning": self.tuning,
+            "safety": self.safety,
+            "culture": self.culture,
+            "dialect": self.dialect,
+        }
+
+    def files(self) -> dict[str, Sequence[Mapping[str, Any]]]:
+        """Every file's rows, by its path below data/prepared without the suffix."""
+        trained = {f"{kind}/{split}": rows for kind, of in self.by_kind().items() for split, rows in of.items()}
+        return trained | self.for_evaluation()
+
+    def for_test_alone(self) -> Prepared:
+        """Without the rows that are trained or tuned on."""
+
+        def emptied(rows: Mapping[str, list[R]]) -> dict[str, list[R]]:
+            return {split: rows[split] if split == "test" else [] for split in SPLITS}
+
+        return replace(self, sft=emptied(self.sft), pairs=emptied(self.pairs), unpaired=emptied(self.unpaired))
+
+
+def read_raw() -> tuple[list[RawCountry], list[Raw[Origin]]]:
     """The countries, and every row that is split, in a fixed order."""
-    countries = [raw.row for raw in read_file(paths.COUNTRIES, "countries")]
+    countries: list[RawCountry] = [raw.row for raw in read_file(paths.COUNTRIES, "countries")]
     folders = ((paths.SKILLS, "skills"), (paths.INSTRUCTIONS, "instructions"), (paths.RAW_PAIRS, "pairs"))
-    raws = [raw for folder, kind in folders for raw in read_folder(folder, kind)]
+    raws: list[Raw[Origin]] = [raw for folder, kind in folders for raw in read_folder(folder, kind)]
     if not raws:
         raise PipelineError(f"{paths.RAW} holds no rows: restore it with `git checkout -- {paths.RAW}` or add your own")
     return countries, raws
 
 
-def read_evaluation() -> dict[str, list[Row]]:
-    """The hand-written sets that nothing trains on, as they are scored; an absent file is an empty set."""
-    sets = {}
-    for name, kind, convert in (
-        ("safety", "safety", prepared_rows.safety_rows),
-        ("culture", "questions", prepared_rows.question_rows),
-        ("dialect", "questions", prepared_rows.question_rows),
-    ):
-        file = paths.RAW_EVALUATION / f"{name}.jsonl"
-        rows, duplicates = drop_duplicates(read_file(file, kind) if file.exists() else [])
-        if duplicates:
-            raise PipelineError(f"{file}:{duplicates[0]['line']}: {duplicates[0]['reason']}: remove one of the two")
-        sets[name] = convert(rows)
-    return sets
+def read_evaluation(name: str, kind: str) -> list[Raw[Any]]:
+    """One hand-written set that nothing trains on; an absent file is an empty set."""
+    file = paths.RAW_EVALUATION / f"{name}.jsonl"
+    rows, duplicates = drop_duplicates(read_file(file, kind) if file.exists() else [])
+    if duplicates:
+        raise PipelineError(f"{file}:{duplicates[0]['line']}: {duplicates[0]['reason']}: remove one of the two")
+    return rows
 
 
-def drop_unfair(splits: dict[str, list[Raw]]) -> tuple[dict[str, list[Raw]], list[Row]]:
+def drop_unfair(splits: dict[str, list[Raw[Origin]]]) -> tuple[dict[str, list[Raw[Origin]]], list[DroppedRow]]:
     """A wording that is kept for the test may not be trained: such rows of the other splits are dropped by name."""
     dropped = [
         drop_record(raw, "a wording kept for the test, of an entity that trains")
         for split in ("train", "validation")
         for raw in splits[split]
-        if raw.row.get("held_out_wording")
+        if raw.row.get("held_out_wording")  # of a skill row alone
     ]
     kept = {
         split: [raw for raw in raws if split == "test" or not raw.row.get("held_out_wording")]
@@ -100,110 +152,133 @@ def corpus_numbers(forbidden: set[int], seed: int) -> list[int]:
 
 
 def corpus_lines(
-    countries: list[Row], train: Sequence[Raw], key_sides: dict[str, str], seed: int
+    countries: list[RawCountry], train: Sequence[Raw[Origin]], key_sides: dict[str, str], seed: int
 ) -> tuple[list[str], int]:
     """The pretraining text, and how many documents were left out because they held a held-out number."""
     forbidden = {int(key.split(":")[1]) for key in held_out(key_sides, "number:")}
-    instructions, exercises = ([raw.row for raw in train if raw.kind == kind] for kind in ("instructions", "skills"))
-    lines = list(documents(countries, corpus_numbers(forbidden, seed), instructions, seed, exercises))
+    read = [raw.row for raw in instructions(train)]
+    exercises = [raw.row for raw in skills(train)]
+    lines = list(documents(countries, corpus_numbers(forbidden, seed), read, seed, exercises))
     kept = [line for line in lines if not numbers_in(line) & forbidden]
     return kept, len(lines) - len(kept)
 
 
 def prepare_kinds(
-    splits: dict[str, list[Raw]], data: Data, mentions: Mentions, key_sides: dict[str, str]
-) -> dict[str, list[Row]]:
-    """Every prepared file's rows, by its path below data/prepared without the suffix."""
+    splits: dict[str, list[Raw[Origin]]], data: Data, mentions: Mentions, key_sides: dict[str, str]
+) -> Prepared:
+    """The rows of every kind, made of the raw rows of each split; the hand-written evaluation sets are read here."""
     hidden = held_out(key_sides, "country:")
     hidden_numbers = {int(key.split(":")[1]) for key in held_out(key_sides, "number:")}
     hidden_words = {spell(number) for number in hidden_numbers}
 
-    def may_train(wrong: Row) -> bool:
+    def may_train(wrong: Wrong) -> bool:
         text = wrong["completion"]
         shown = mentions.of(text) & hidden or numbers_in(text) & hidden_numbers or wrong["answer"] in hidden_words
         return not shown
 
-    prepared: dict[str, list[Row]] = {}
-    for split in SPLITS:
-        answers = [raw for raw in splits[split] if raw.kind != "pairs"]
+    sft, pairs, unpaired = {}, {}, {}
+    for split, raws in splits.items():
         clean = split == "test"
         flaws = Flaws(hedging=0.0, repetition=0.0) if clean else data.flaws
-        prepared[f"sft/{split}"] = prepared_rows.sft_rows(answers, flaws, data.seed)
-        prepared[f"pairs/{split}"] = (
-            prepared_rows.pair_rows(splits[split], data.pairs_per_skill_row, data.seed)
+        sft[split] = prepared_rows.sft_rows(answers(raws), flaws, data.seed)
+        pairs[split] = (
+            prepared_rows.pair_rows(raws, data.pairs_per_skill_row, data.seed)
             if clean
-            else prepared_rows.pair_rows(splits[split], data.pairs_per_skill_row, data.seed, may_train)
+            else prepared_rows.pair_rows(raws, data.pairs_per_skill_row, data.seed, may_train)
         )
         bad_share = 1.0 if clean else data.unpaired_bad_share
-        prepared[f"unpaired/{split}"] = prepared_rows.unpaired_rows(prepared[f"pairs/{split}"], bad_share, data.seed)
-    skills = {split: [raw for raw in splits[split] if raw.kind == "skills"] for split in SPLITS}
-    open_ended = {split: [raw for raw in splits[split] if raw.kind == "instructions"] for split in SPLITS}
-    prepared["mcq"] = prepared_rows.mcq_rows(skills["test"], data.mcq_questions, data.seed)
-    for name, split in (("generation", "test"), ("tuning", "validation")):
-        prepared[name] = prepared_rows.generation_rows(
-            skills[split], open_ended[split], data.generation_prompts, data.seed
-        )
-    return prepared
+        unpaired[split] = prepared_rows.unpaired_rows(pairs[split], bad_share, data.seed)
+
+    def prompts(split: str) -> list[GenerationRow]:
+        raws = splits[split]
+        return prepared_rows.generation_rows(skills(raws), instructions(raws), data.generation_prompts, data.seed)
+
+    return Prepared(
+        sft=sft,
+        pairs=pairs,
+        unpaired=unpaired,
+        mcq=prepared_rows.mcq_rows(skills(splits["test"]), data.mcq_questions, data.seed),
+        generation=prompts("test"),
+        tuning=prompts("validation"),
+        safety=prepared_rows.safety_rows(read_evaluation("safety", "safety")),
+        culture=prepared_rows.question_rows(read_evaluation("culture", "questions")),
+        dialect=prepared_rows.question_rows(read_evaluation("dialect", "questions")),
+    )
 
 
-def describe(prepared: dict[str, list[Row]], raws: Iterable[Raw], dropped: list[Row], key_sides: dict[str, str]) -> Row:
+def describe(
+    prepared: Prepared, raws: Iterable[Raw[Origin]], dropped: list[DroppedRow], key_sides: dict[str, str]
+) -> Row:
     """The counts of metrics/data.json; corpus figures are added by the caller."""
-    counts: Row = {name: len(rows) for name, rows in prepared.items() if "/" not in name}
-    equal = [row for row in prepared["pairs/test"] if equal_length(row)]
-    for kind in ("sft", "pairs", "unpaired"):
-        counts[kind] = {split: len(prepared[f"{kind}/{split}"]) for split in SPLITS}
-    words = {
-        f"{kind}_{field}": quantiles([len(row[field][0]["content"].split()) for row in prepared[f"{kind}/train"]])
-        for kind, field in (("sft", "prompt"), ("sft", "completion"), ("pairs", "chosen"), ("pairs", "rejected"))
-    }
+    counts: Row = {name: len(rows) for name, rows in prepared.for_evaluation().items()}
+    for kind, by_split in prepared.by_kind().items():
+        counts[kind] = {split: len(rows) for split, rows in by_split.items()}
+    sft, pairs = prepared.sft["train"], prepared.pairs
+    equal = [row for row in pairs["test"] if equal_length(row["chosen"], row["rejected"])]
     keys = Counter(f"{key.split(':')[0]}/{side}" for key, side in key_sides.items())
     return {
         "raw": {file: {"rows": n} for file, n in Counter(str(raw.file) for raw in raws).items()},
         "prepared": counts,
-        "by_topic": dict(Counter(row["topic"] for row in prepared["sft/train"])),
-        "flaws": dict(Counter(row["flaw"] or "none" for row in prepared["sft/train"])),
-        "axes": {split: dict(Counter(row["axis"] for row in prepared[f"pairs/{split}"])) for split in SPLITS},
+        "by_topic": dict(Counter(row["topic"] for row in sft)),
+        "flaws": dict(Counter(row["flaw"] or "none" for row in sft)),
+        "axes": {split: dict(Counter(row["axis"] for row in rows)) for split, rows in pairs.items()},
         "equal_length_test_pairs": dict(Counter(row["axis"] for row in equal)),
-        "words": words,
+        "words": {
+            "sft_prompt": words(row["prompt"] for row in sft),
+            "sft_completion": words(row["completion"] for row in sft),
+            "pairs_chosen": words(row["chosen"] for row in pairs["train"]),
+            "pairs_rejected": words(row["rejected"] for row in pairs["train"]),
+        },
         "keys": dict(keys),
         "held_out": {prefix: len(held_out(key_sides, f"{prefix}:")) for prefix in ("country", "number")},
-        "overlap": {"test_prompts_in_train": overlap(prepared["sft/train"], prepared["sft/test"])},
+        "overlap": {"test_prompts_in_train": overlap(sft, prepared.sft["test"])},
         "dropped": dropped,
         "dropped_by_reason": dict(Counter(row["reason"].split(" data/")[0] for row in dropped)),
     }
 
 
-def screen_all(prepared: dict[str, list[Row]], data: Data, tally: Tally) -> tuple[dict[str, list[Row]], list[Row]]:
+def words(turns: Iterable[Messages]) -> Row:
+    """Quantiles of the number of words."""
+    return quantiles([len(messages[0]["content"].split()) for messages in turns])
+
+
+def screen_all(prepared: Prepared, data: Data, tally: Tally) -> tuple[Prepared, list[DroppedRow]]:
     """The checks on every answer of ours; a pair that is dropped takes its unpaired rows along."""
-    kept: dict[str, list[Row]] = {}
-    dropped: list[Row] = []
-    for name, rows in prepared.items():
-        if "/" not in name or name.startswith("unpaired"):
-            continue
+    sft, pairs, unpaired = {}, {}, {}
+    dropped: list[DroppedRow] = []
+
+    def kept(rows: Sequence[R], name: str) -> list[R]:
         screened = [screen(row, f"{row['source']} ({name})", data, tally) for row in rows]
-        kept[name] = [row for row, _ in screened if row is not None]
-        dropped += [record for _, record in screened if record is not None]
+        dropped.extend(record for _, record in screened if record is not None)
+        return [row for row, _ in screened if row is not None]
+
     for split in SPLITS:
-        pairs = {row["id"]: row for row in kept[f"pairs/{split}"]}
-        kept[f"unpaired/{split}"] = [
-            row | {"prompt": pair["prompt"], "completion": pair["chosen" if row["label"] else "rejected"]}
-            for row in prepared[f"unpaired/{split}"]
-            if (pair := pairs.get(row["pair"])) is not None
+        sft[split] = kept(prepared.sft[split], f"sft/{split}")
+        pairs[split] = kept(prepared.pairs[split], f"pairs/{split}")
+        by_id = {row["id"]: row for row in pairs[split]}
+        unpaired[split] = [
+            with_texts_of(by_id[row["pair"]], row) for row in prepared.unpaired[split] if row["pair"] in by_id
         ]
-    return prepared | kept, dropped
+    return replace(prepared, sft=sft, pairs=pairs, unpaired=unpaired), dropped
 
 
-def evaluation_index(prepared: dict[str, list[Row]]) -> EvaluationIndex:
+def with_texts_of(pair: PairRow, half: UnpairedRow) -> UnpairedRow:
+    """The half of a pair with the pair's own texts, in which personal data may have been masked."""
+    return {**half, "prompt": pair["prompt"], "completion": pair["chosen"] if half["label"] else pair["rejected"]}
+
+
+def evaluation_index(prepared: Prepared) -> EvaluationIndex:
     """What no source may repeat: the questions of every evaluation set, and the answers of the hand-written ones."""
-    prompts = prepared["generation"] + prepared["tuning"]
+    prompts = prepared.generation + prepared.tuning
     asked = [row["prompt"][-1]["content"] for row in prompts]
-    asked += [row["question"] for name in ("mcq", "culture", "dialect") for row in prepared[name]]
+    asked += [row["question"] for row in prepared.mcq + prepared.culture + prepared.dialect]
     written = [row["references"][0] for row in prompts if row["task"] == "open"]
-    return EvaluationIndex([*asked, *written, *(text for row in prepared["safety"] for text in texts_of(row))])
+    return EvaluationIndex([*asked, *written, *(text for row in prepared.safety for text in texts_of(row))])
 
 
-def known_texts(prepared: dict[str, list[Row]]) -> set[int]:
-    trained = (rows for name, rows in prepared.items() if name.startswith(("sft", "pairs")))
+def known_texts(prepared: Prepared) -> set[int]:
+    """The hashes of what our own rows to train on say, which no source may say again."""
+    trained = (rows for kind in (prepared.sft, prepared.pairs) for rows in kind.values())
     return {text_key(said_by(row)) for rows in trained for row in rows}
 
 
@@ -241,10 +316,9 @@ def main() -> None:
     splits, unfair = drop_unfair(splits)
     tally = Tally()
     prepared, flagged = screen_all(prepare_kinds(splits, data, mentions, key_sides), data, tally)
-    prepared |= read_evaluation()
     lines, left_out = corpus_lines(countries, splits["train"], key_sides, data.seed)
     if not data.shipped:
-        prepared |= {name: [] for name in prepared if name.endswith(("/train", "/validation"))}
+        prepared = prepared.for_test_alone()
     summary = describe(prepared, raws, duplicates + unfair, key_sides)
     text = "\n".join(lines) + "\n"
     summary["prepared"]["corpus"] = {
@@ -253,7 +327,7 @@ def main() -> None:
         "bytes": len(text.encode()),
     }
     with replaced_folder(paths.PREPARED) as folder:
-        for name, rows in prepared.items():
+        for name, rows in prepared.files().items():
             write_jsonl(folder / f"{name}.jsonl", rows)
         write_jsonl(folder / "dropped.jsonl", [*duplicates, *unfair, *flagged])
         write_text(folder / "corpus.txt", text)
@@ -261,7 +335,8 @@ def main() -> None:
             for source in data.sources:
                 mixture.add(source)
         check_trainable(
-            params, {kind: len(prepared[f"{kind}/train"]) + mixture.rows[f"{kind}/train"] for kind in KINDS_IN_WORDS}
+            params,
+            {kind: len(rows["train"]) + mixture.rows[f"{kind}/train"] for kind, rows in prepared.by_kind().items()},
         )
     summary["checks"] = tally.as_row()
     summary["own"] = dict(mixture.rows)

@@ -24,7 +24,8 @@ from stages.core.files import replaced_folder, write_json, write_text
 from stages.core.host import describe_host
 from stages.core.params import Params, Profile, load_params
 from stages.scoring.log_probabilities import completion_logprobs
-from stages.training.row_order import MONITORED, answer_key, asked_of_reference, read_rows, seen_rows
+from stages.training.reference_answers import MONITORED, answer_key, asked_of_reference
+from stages.training.seen_rows import read_rows, seen_rows
 
 
 def answers_seen(params: Params, start: str, tokenizer: PreTrainedTokenizerBase, seed: int) -> dict[str, Encoded]:
@@ -33,10 +34,10 @@ def answers_seen(params: Params, start: str, tokenizer: PreTrainedTokenizerBase,
     for name, method in params.train.items():
         if method.method not in MONITORED or method.init != start:
             continue
-        budget = params.active.train[name]
+        budget = params.budget(name)
         rows, lengths, _ = read_rows(name, method)
         seen = seen_rows(tokenizer, rows, lengths, budget, seed)
-        answers |= {answer_key(answer): answer for answer in asked_of_reference(method, seen, budget)}
+        answers |= {answer_key(answer): answer for answer in asked_of_reference(method, seen.rows, budget)}
     return answers
 
 

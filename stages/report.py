@@ -25,6 +25,7 @@ from stages.comparison.side_effects import Watched, read_watched
 from stages.core import paths
 from stages.core.errors import run_stage
 from stages.core.files import Row, read_jsonl, replaced_folder, write_text
+from stages.core.metrics import QUALITY, TABLES
 from stages.core.params import Params, load_params
 from stages.reporting import (
     cost,
@@ -119,14 +120,14 @@ def quality_facts(params: Params, found: Measured) -> dict[str, Any]:
         "machinery": recipes.machinery(params, found.training, found.benches, scored),
         "recipes_table": recipes.recipes_table(params, found.training),
         "glossary": recipes.words_used(),
-        "headline": quality.headline(found.methods),
+        "headline": quality.metrics_table(QUALITY, found.methods, decimals=1),
         "constant_answerers": quality.constant_answerers(found.methods),
         "differences": quality.differences_tables(found.differences, params.models),
         "duels": quality.duels_tables(found.differences, params.models),
         "sweep": found.sweep,
         "sweep_table": quality.sweep_table(found.sweep, params.models) if found.sweep else "",
         "same_rates": quality.same_rates(found.sweep),
-        "further": quality.further(found.methods),
+        "further": {title: quality.metrics_table(title, found.methods) for title in TABLES if title != QUALITY},
         "overlap": quality.overlap_table(found.summaries),
         "own_sets": quality.own_sets(found.summaries),
         "seeds_table": sections.seeds_table(found.summaries),

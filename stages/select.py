@@ -3,10 +3,10 @@
 Reads metrics/methods.json, metrics/timing/<model>.json and metrics/bench/<model>.json.
 Writes metrics/selected.json (quality) and metrics/selected_speed.json (cost; the figures of one machine).
 
-    clean  behaviour_rate          mcq    mcq_accuracy               train_s  optimizer steps only, mean over seeds
-    knows  knowledge_retention     pref   preference_accuracy_sum    tok_s    tokens decoded a second, one sequence
-    exact  exact_match             chrf   chrf                       p50_ms   one prompt, one forward pass, median
-                                   bpc    bits_per_character
+The short names of the metrics are in stages/core/metrics.py. The speeds are
+    train_s  optimizer steps only, mean over seeds
+    tok_s    tokens decoded a second, one sequence
+    p50_ms   one prompt, one forward pass, median
 
 The keys never vary. What was not measured is null (the base is not trained here, so it has no train_s), never 0:
 DVC leaves a null out of its table and prints "-" in that cell, while a 0 would be sorted as the fastest training.
@@ -15,22 +15,20 @@ DVC leaves a null out of its table and prints "-" in that cell, while a 0 would 
 from __future__ import annotations
 
 import argparse
+import sys
+
+from stages.core.process import as_a_module
+
+if __name__ == "select":  # `python stages/<stage>.py` finds this file where it asks for the standard library's `select`
+    sys.exit(f"error: {as_a_module(sys.argv[0])}")
 
 from stages.comparison.measured import need, read_bench, read_methods, read_object
 from stages.core import paths
 from stages.core.errors import PipelineError, run_stage
 from stages.core.files import Row, write_json
+from stages.core.metrics import in_methods
 from stages.core.params import load_params
 
-QUALITY = {
-    "clean": "behaviour_rate",
-    "knows": "knowledge_retention",
-    "exact": "exact_match",
-    "mcq": "mcq_accuracy",
-    "pref": "preference_accuracy_sum",
-    "chrf": "chrf",
-    "bpc": "bits_per_character",
-}
 DECIMALS = 4  # what a column of 100 characters' share can show, and more than the intervals justify
 
 
@@ -38,9 +36,14 @@ def short(value: float | None) -> float | None:
     return None if value is None else round(float(value), DECIMALS)
 
 
+def short_names() -> dict[str, str]:
+    """{short name: metric} of the columns of quality."""
+    return {one.short: one.name for one in in_methods() if one.short}
+
+
 def quality(row: Row) -> Row:
     """A row of methods.json under the short names."""
-    return {key: short(need(row, paths.METHODS_JSON, name)) for key, name in QUALITY.items()}
+    return {key: short(need(row, paths.METHODS_JSON, name)) for key, name in short_names().items()}
 
 
 def train_seconds(model: str) -> float | None:

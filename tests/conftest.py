@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -12,16 +14,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+from peft import LoraConfig, PeftModel, get_peft_model
 from ruamel.yaml import YAML
+from transformers import AutoModelForCausalLM
 
 from stages import contract
+from stages.bases.adapters import LORA_TARGETS
 from stages.core import paths
 from stages.core.files import write_json, write_jsonl
 from stages.core.paths import SPLITS
 from stages.rows.prepared_rows import unpaired_rows
-from tests.support.clones import clone, commit, dvc, store_at
+from tests.support.clones import ROOT, clone, commit, dvc, store_at
 from tests.support.tiny import (
-    ROOT,
     generation_rows,
     mcq_rows,
     pair_rows,
@@ -31,6 +35,9 @@ from tests.support.tiny import (
     tiny_tokenizer,
     turn,
 )
+
+if TYPE_CHECKING:
+    from tests.support.remotes import Remote
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
@@ -81,9 +88,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_qwen: Path) ->
 @pytest.fixture
 def adapters(project: Path) -> str:
     """``models/dpo``, started on ``models/sft``, with random adapters for each of the two seeds; returns its name."""
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
     for seed in (11, 12):
         torch.manual_seed(seed)
         for name, start in (("dpo", "models/sft"), ("sft", "models/base")):
@@ -95,6 +99,14 @@ def adapters(project: Path) -> str:
             get_peft_model(base, config).save_pretrained(folder)
             write_json(folder / "run.json", {"method": {"init": start}})
     return "dpo"
+
+
+@pytest.fixture
+def start(tiny_qwen: Path) -> PeftModel:
+    """The tiny base with a fresh LoRA adapter, as a training starts."""
+    torch.manual_seed(0)
+    base = AutoModelForCausalLM.from_pretrained(tiny_qwen, dtype=torch.float32)
+    return get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules=LORA_TARGETS, task_type="CAUSAL_LM"))
 
 
 @pytest.fixture
@@ -153,3 +165,14 @@ def published(smoke: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     pushed = dvc(repository, "push")
     assert pushed.returncode == 0, pushed.stderr
     return repository, store
+
+
+@pytest.fixture
+def remote(
+    published: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Remote]:
+    """The remote that a test asks for by its row of README's table, empty, with the finished run as its repository."""
+    from tests.support.remotes import served  # brings servers, which few tests need
+
+    with served(request.param, published[0], tmp_path, monkeypatch) as found:
+        yield found

@@ -23,6 +23,7 @@ Gender = Literal["m", "f"]
 Case = Literal["nominative", "oblique", "accusative"]  # oblique: the genitive
 
 LARGEST = 999_999_999
+YEARS = range(1800, 2101)  # an integer of this range reads as a year: no drill asks it, no split is decided by it
 
 _MASCULINE = ("صفر", "واحد", "اثنان", "ثلاثة", "أربعة", "خمسة", "ستة", "سبعة", "ثمانية", "تسعة", "عشرة")
 _FEMININE = ("صفر", "واحدة", "اثنتان", "ثلاث", "أربع", "خمس", "ست", "سبع", "ثماني", "تسع", "عشر")

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from itertools import permutations
 from random import Random
 
-from stages.arabic.numbers import Noun, count, count_in_digits, spell, to_arabic_digits
+from stages.arabic.numbers import YEARS, Noun, count, count_in_digits, spell, to_arabic_digits
 from stages.authoring.rows import Level, SkillRow, Wording, make_row, mixed, overlap, pick_wrong, wordings
 
-YEARS = range(1800, 2101)  # an integer of this range reads as a year, so no drill on plain integers uses it
 SMALLEST, LARGEST = 1000, 999_999
 
 

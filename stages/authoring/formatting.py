@@ -13,7 +13,8 @@ from random import Random
 
 from stages.arabic.normalise import folded
 from stages.arabic.numbers import Noun, count
-from stages.authoring.rows import Check, SkillRow, Wording, make_row, mixed, pick_wrong, same, wordings
+from stages.authoring.rows import SkillRow, Wording, make_row, mixed, pick_wrong, same, wordings
+from stages.core.schema import Check
 
 # A subject, a sentence on it, and three adverbials: each may be added, left out or put first.
 SUBJECTS = (

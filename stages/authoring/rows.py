@@ -13,48 +13,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal
 
 from stages.arabic.normalise import folded
+from stages.core.schema import RawSkillRow, Wrong
+from stages.rows.conventions import SHORT_ANSWER
 
 Level = Literal["easy", "hard"]
 
-SHORT_INSTRUCTION = "أجب بكلمة أو عبارة فقط."
 
+class SkillRow(RawSkillRow):
+    """One line of data/raw/skills/<task>.jsonl, with what made it."""
 
-class Wrong(TypedDict):
-    """A near miss: a wrong value, and the sentence of the completion with that value in it."""
-
-    answer: str
-    completion: str
-
-
-class Check(TypedDict):
-    """What a program looks for in an answer: a name that `stages.scoring.text` knows, and its value."""
-
-    name: str
-    value: str
-
-
-class SkillRow(TypedDict):
-    """One line of data/raw/skills/<task>.jsonl; `checks` stand where a contained answer would not tell enough."""
-
-    id: str
-    topic: str
-    task: str
-    source: str
-    license: str
     generator: str
     version: str
-    entities: list[str]
-    level: Level
-    wording: str
-    held_out_wording: bool
-    prompt: str
-    completion: str
-    answer: str
-    wrong: list[Wrong]
-    checks: NotRequired[list[Check]]
 
 
 @dataclass(frozen=True)
@@ -68,9 +40,7 @@ class Wording:
 
     def short(self) -> Wording:
         """The same question with the instruction to answer with the bare value."""
-        return replace(
-            self, name=f"{self.name}-short", prompt=f"{self.prompt} {SHORT_INSTRUCTION}", completion="{answer}."
-        )
+        return replace(self, name=f"{self.name}-short", prompt=f"{self.prompt} {SHORT_ANSWER}", completion="{answer}.")
 
 
 def wordings(kind: str, completion: str, seen: Mapping[str, str], held_out: str) -> tuple[list[Wording], Wording]:

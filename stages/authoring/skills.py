@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Literal, TypedDict, cast
+from typing import Literal, cast
 
 from stages.authoring.agreement import agreement
 from stages.authoring.calendars import dates
@@ -26,19 +26,7 @@ from stages.authoring.rows import Level, SkillRow, Wording, gives_away, make_row
 from stages.core import paths
 from stages.core.errors import PipelineError, run_stage
 from stages.core.files import read_jsonl, write_jsonl
-
-
-class Country(TypedDict):
-    """The columns of data/raw/countries.jsonl that questions are made of."""
-
-    code: str
-    name: str
-    gender: Literal["m", "f"]
-    capital: str | None
-    currency: str | None
-    continent: str
-    language: str | None
-    demonym_m: str | None
+from stages.core.schema import RawCountry
 
 
 @dataclass(frozen=True)
@@ -151,7 +139,7 @@ HALF_RIGHT: dict[str, frozenset[str]] = {
 }
 
 
-def country_rows(countries: Sequence[Country]) -> list[SkillRow]:
+def country_rows(countries: Sequence[RawCountry]) -> list[SkillRow]:
     """For each country and relation a whole sentence and a short answer, and for each country one held-out wording.
 
     Pairs in which the question would contain the answer (the capital of غينيا بيساو is بيساو) are left out.
@@ -173,7 +161,7 @@ def country_rows(countries: Sequence[Country]) -> list[SkillRow]:
     return [row for c in countries for r in RELATIONS for row in rows.get((c["code"], r.name), [])]
 
 
-def _can_ask(country: Country, relation: Relation) -> bool:
+def _can_ask(country: RawCountry, relation: Relation) -> bool:
     answer = country[relation.answer]
     if answer is None or (relation is RELATIONS[1] and country["capital"] is None):
         return False
@@ -181,7 +169,7 @@ def _can_ask(country: Country, relation: Relation) -> bool:
     return not any(gives_away(wording, _fields(country), answer) for wording in (*seen, held_out))
 
 
-def _fields(country: Country) -> dict[str, str]:
+def _fields(country: RawCountry) -> dict[str, str]:
     masculine = country["gender"] == "m"
     return {
         "name": country["name"],
@@ -193,7 +181,9 @@ def _fields(country: Country) -> dict[str, str]:
     }
 
 
-def _country_row(country: Country, relation: Relation, wording: Wording, countries: Sequence[Country]) -> SkillRow:
+def _country_row(
+    country: RawCountry, relation: Relation, wording: Wording, countries: Sequence[RawCountry]
+) -> SkillRow:
     code, answer = country["code"], country[relation.answer]
     assert answer is not None  # _can_ask
     wrong, level = _near_values(Random(f"skills/countries/{code}/{wording.name}"), country, relation, countries)
@@ -211,7 +201,7 @@ def _country_row(country: Country, relation: Relation, wording: Wording, countri
 
 
 def _near_values(
-    rng: Random, country: Country, relation: Relation, countries: Sequence[Country]
+    rng: Random, country: RawCountry, relation: Relation, countries: Sequence[RawCountry]
 ) -> tuple[list[str], Level]:
     """Three wrong values from the same continent ("hard"), or else from anywhere ("easy")."""
     answer = country[relation.answer]
@@ -225,7 +215,7 @@ def _near_values(
     return (wrong, "hard") if len(wrong) == 3 else (pick_wrong(answer, [*near, *far]), "easy")
 
 
-def _values(country: Country, relation: Relation, countries: Sequence[Country], near: bool) -> list[str]:
+def _values(country: RawCountry, relation: Relation, countries: Sequence[RawCountry], near: bool) -> list[str]:
     """The distinct values of a relation on the same continent, or on the other ones; disputed capitals are nobody's."""
     values: set[str] = set()
     for other in countries:
@@ -237,7 +227,7 @@ def _values(country: Country, relation: Relation, countries: Sequence[Country], 
     return sorted(values)
 
 
-def build(countries: Sequence[Country]) -> dict[str, list[SkillRow]]:
+def build(countries: Sequence[RawCountry]) -> dict[str, list[SkillRow]]:
     """Every task's rows; raises PipelineError when two rows would ask the same or share an id."""
     unit_rows, unit_integers = units()
     demonyms = {country["code"]: country["demonym_m"] or "" for country in countries}
@@ -260,14 +250,14 @@ def build(countries: Sequence[Country]) -> dict[str, list[SkillRow]]:
     return tasks
 
 
-def read_countries(path: Path) -> list[Country]:
-    return cast(list[Country], read_jsonl(path))
+def read_countries(path: Path) -> list[RawCountry]:
+    return cast(list[RawCountry], read_jsonl(path))
 
 
 def main() -> None:
     for task, rows in build(read_countries(paths.COUNTRIES)).items():
         path = paths.SKILLS / f"{task}.jsonl"
-        write_jsonl(path, cast(list[dict[str, object]], rows))
+        write_jsonl(path, rows)
         held_out = sum(row["held_out_wording"] for row in rows)
         print(f"{path}: {len(rows)} rows, {held_out} of them in a held-out wording")
 

@@ -14,21 +14,20 @@ from stages.bases.loading import load_base
 from stages.core import paths
 from stages.core.errors import PipelineError
 from stages.core.files import Row, read_json
-from stages.core.params import Lora, Profile, TrainMethod
+from stages.core.params import Lora, Profile
 
 LORA_TARGETS = ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
 
 
-def load_start(profile: Profile, method: TrainMethod, lora: Lora, seed: int) -> PeftModel:
-    """The base with a fresh adapter, or with the adapter of the model that ``init`` names, same seed, trainable."""
+def load_start(profile: Profile, lora: Lora, start: Path | None, seed: int) -> PeftModel:
+    """The base with the adapter ``start``, or with a fresh one (drawn by ``seed``) where that is None, trainable."""
     base = load_base(profile)
     set_seed(seed)
-    if method.init == "models/base":
+    if start is None:
         config = LoraConfig(
             r=lora.rank, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=LORA_TARGETS, task_type="CAUSAL_LM"
         )
         return get_peft_model(base, config)
-    start = paths.replica(Path(method.init).name, seed, profile.seeds)
     return PeftModel.from_pretrained(base, str(start), is_trainable=True)
 
 
@@ -38,28 +37,36 @@ def load_model(profile: Profile, name: str, seed: int) -> PreTrainedModel:
     if name == "base":
         model.train(False)
         return model
-    adapter = paths.replica(name, seed, profile.seeds)
+    return with_adapter(model, trained_adapter(name, seed, profile.seeds))
+
+
+def trained_adapter(name: str, seed: int, seeds: tuple[int, ...]) -> Path:
+    """The folder of a model's adapter; raises PipelineError where it holds none."""
+    adapter = paths.replica(name, seed, seeds)
     if not (adapter / "adapter_model.safetensors").exists():
         raise PipelineError(f"{adapter} holds no adapter: run `dvc repro train@{name}`, or `dvc pull {adapter}`")
-    return with_adapter(model, adapter)
+    return adapter
+
+
+def start_adapter(init: str, seed: int, seeds: tuple[int, ...]) -> Path | None:
+    """The adapter on which a training begins, same seed; None where that is the bare base.
+
+    ``init`` is `models/base` or `models/<model>`. Raises PipelineError where that model is not trained yet.
+    """
+    return None if Path(init) == paths.BASE else trained_adapter(Path(init).name, seed, seeds)
 
 
 def start_of(name: str, seed: int, seeds: tuple[int, ...]) -> Path | None:
-    """The adapter that the training of a model began with, as its run.json says; None where that was the bare base."""
+    """The adapter that the training of a model began with; None where that was the bare base.
+
+    The model's own run.json says so, since params may have changed after it was trained.
+    """
     run: Row = read_json(paths.replica(name, seed, seeds) / "run.json")
-    init = Path(run["method"]["init"]).name
-    if init == "base":
-        return None
-    start = paths.replica(init, seed, seeds)
-    if not (start / "adapter_model.safetensors").exists():
-        raise PipelineError(f"{start} holds no adapter: run `dvc repro train@{init}`, or `dvc pull {start}`")
-    return start
+    return start_adapter(run["method"]["init"], seed, seeds)
 
 
 def with_adapter(base: PreTrainedModel, adapter: Path) -> PreTrainedModel:
     """The base with the adapter of a folder, ready for scoring."""
-    from peft import PeftModel
-
     model: PreTrainedModel = PeftModel.from_pretrained(base, str(adapter))  # type: ignore[assignment]
     model.train(False)
     return model
@@ -72,8 +79,6 @@ def merged_adapter(model: PreTrainedModel) -> Iterator[None]:
     Two small products a projection are saved, which is what a model of this width spends its time on; answers move by
     less than 1e-4 nats. Merged into bfloat16 the adapter would be rounded away, so there it stays beside the weights.
     """
-    from peft import PeftModel
-
     if not isinstance(model, PeftModel) or model.dtype != torch.float32:
         yield
         return
@@ -87,8 +92,6 @@ def merged_adapter(model: PreTrainedModel) -> Iterator[None]:
 @contextmanager
 def with_start(model: PreTrainedModel, start: Path) -> Iterator[None]:
     """The adapter of the folder ``start`` in place of the model's own inside the block."""
-    from peft import PeftModel
-
     assert isinstance(model, PeftModel)
     own = model.active_adapter
     model.load_adapter(str(start), adapter_name="start")
@@ -103,8 +106,6 @@ def with_start(model: PreTrainedModel, start: Path) -> Iterator[None]:
 @contextmanager
 def without_adapter(model: PreTrainedModel) -> Iterator[bool]:
     """The base alone inside the block; yields False, and changes nothing, for a model that has no adapter."""
-    from peft import PeftModel
-
     if not isinstance(model, PeftModel):
         yield False
         return
@@ -114,8 +115,6 @@ def without_adapter(model: PreTrainedModel) -> Iterator[bool]:
 
 def unwrapped(model: PreTrainedModel) -> PreTrainedModel:
     """The transformer itself: a PEFT model's base, whose projections carry the adapter while it is active."""
-    from peft import PeftModel
-
     if isinstance(model, PeftModel):
         base: PreTrainedModel = model.get_base_model()
         return base

@@ -8,15 +8,14 @@ with the stop token, and everything after it is cut.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from transformers import PreTrainedTokenizerBase
 
 from stages.core.errors import PipelineError
-from stages.core.files import Row
 from stages.core.schema import Messages
 
 # Qwen3's template writes an empty <think> block in front of an answer; with thinking disabled the block belongs to
@@ -69,7 +68,7 @@ def stop_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
 
     It is read from the template and not from ``eos_token``, which is ``<|endoftext|>`` in Qwen's base models.
     """
-    turns = [{"role": "user", "content": "س"}, {"role": "assistant", "content": "ج"}]
+    turns: Messages = [{"role": "user", "content": "س"}, {"role": "assistant", "content": "ج"}]
     special = set(tokenizer.all_special_ids) | {
         index for index, token in tokenizer.added_tokens_decoder.items() if token.special
     }
@@ -87,9 +86,9 @@ def generation_stop_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return sorted(ids)
 
 
-def sides(row: Row) -> Sequence[tuple[str, Messages]]:
+def sides(row: Mapping[str, object]) -> Sequence[tuple[str, Messages]]:
     """The answers of a prepared row, by field name: one of an SFT or unpaired row, two of a pair."""
-    return [(field, row[field]) for field in ("completion", "chosen", "rejected") if field in row]
+    return [(field, cast(Messages, row[field])) for field in ("completion", "chosen", "rejected") if field in row]
 
 
 @lru_cache(maxsize=2**14)
@@ -101,7 +100,10 @@ def _rendered_ids(tokenizer: PreTrainedTokenizerBase, messages: str, add_generat
 def _render(tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_generation_prompt: bool) -> str:
     return str(
         tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=add_generation_prompt, **TEMPLATE_ARGUMENTS
+            cast(list[dict[str, str]], messages),
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            **TEMPLATE_ARGUMENTS,
         )
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stages.core import paths
-from stages.core.errors import PipelineError, run_stage
+from stages.core.errors import PipelineError
 from stages.core.files import Row, read_json, read_jsonl, write_text
 from stages.core.paths import SPLITS
 
@@ -119,7 +119,3 @@ def main() -> None:
     write_text(CARD, f"{before}{BEGIN}\n\n{statistics()}\n\n{END}{after}")
     write_text(SAMPLES, samples())
     print(f"card: {CARD} and {SAMPLES}")
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -17,10 +17,15 @@ from ruamel.yaml import YAML
 from stages.core import paths
 from stages.core.errors import PipelineError
 from stages.core.files import Row
+from stages.core.metrics import as_in_report
 from stages.reporting.tables import number_interval
 
-SHOWN = {"clean": "behaviour_rate", "knows": "knowledge_retention", "exact": "exact_match"}
 WIDTH = 100  # characters
+
+
+def shown() -> dict[str, str]:
+    """{short name: metric} of the table's columns, in the order of the report."""
+    return {one.short: one.name for _, one in as_in_report() if one.in_experiments}
 
 
 def git(*arguments: str) -> str:
@@ -84,12 +89,12 @@ def cell(figures: Row, metric: str) -> str:
 
 def table(rows: Sequence[Row], by: str) -> str:
     """Rows as text of at most 100 columns, the best first; long differences stand below their row."""
-    rows = sorted(rows, key=lambda row: -(row["figures"].get(SHOWN[by]) or 0))
-    lines = [["experiment", "differs in", "place", *(f"{name}, %" for name in SHOWN)]]
+    rows = sorted(rows, key=lambda row: -(row["figures"].get(shown()[by]) or 0))
+    lines = [["experiment", "differs in", "place", *(f"{name}, %" for name in shown())]]
     for one in rows:
         figures = one["figures"]
         place = str(figures.get("rank_exact_match") or "-")
-        lines.append([one["experiment"], one["differs in"], place, *(cell(figures, key) for key in SHOWN.values())])
+        lines.append([one["experiment"], one["differs in"], place, *(cell(figures, key) for key in shown().values())])
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     room = WIDTH - (sum(widths) - widths[1]) - 2 * (len(widths) - 1)
     widths[1] = max(len(line[1]) for line in lines if len(line[1]) <= max(room, len(lines[0][1])))

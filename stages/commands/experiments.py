@@ -16,7 +16,6 @@ They are DVC's own (`dvc exp show`, `diff`, `apply`, `branch`, `push`), and plai
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import subprocess
 import sys
@@ -29,9 +28,9 @@ from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
 from hydra.errors import HydraException
 from ruamel.yaml import YAML
 
-from stages.commands.experiment_table import SHOWN, finished, git, head, params_at, print_tables
+from stages.commands.experiment_table import finished, git, head, params_at
 from stages.core import paths
-from stages.core.errors import PipelineError, run_stage
+from stages.core.errors import PipelineError
 from stages.core.files import Row
 from stages.core.params import load_params
 
@@ -99,26 +98,14 @@ def run_experiments(wanted: Points, jobs: int) -> None:
         raise PipelineError(f"failed: {', '.join(failed)}: `dvc queue logs {failed[0]}` says why")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("methods", "sweep", "table"))
-    parser.add_argument("-n", "--name", default="sweep", help="a sweep's experiments are NAME-1, NAME-2 ...")
-    parser.add_argument("-S", dest="overrides", action="append", default=[], help="as in `dvc exp run -S`")
-    parser.add_argument("-j", "--jobs", type=int, default=1, help="experiments at a time")
-    parser.add_argument("--sort", choices=SHOWN, default="exact", help="the best in this first")
-    parser.add_argument("--all", action="store_true", help="show the experiments of every commit")
-    given = parser.parse_args()
-    if given.what != "table":
-        refuse_changed_inputs()
-    if given.what == "methods":
-        run_experiments({model: expand([f"method={model}"])[0] for model in load_params().models}, given.jobs)
-    elif given.what == "sweep":
-        if not given.overrides:
-            raise PipelineError("nothing to sweep: name values, for example -S train.dpo.beta=0.05,0.3")
-        points = enumerate(expand(given.overrides), start=1)
-        run_experiments({f"{given.name}-{number}": point for number, point in points}, given.jobs)
-    print_tables(given.sort, given.all)
+def compare_methods(jobs: int) -> None:
+    """One experiment a model."""
+    refuse_changed_inputs()
+    run_experiments({model: expand([f"method={model}"])[0] for model in load_params().models}, jobs)
 
 
-if __name__ == "__main__":
-    run_stage(main)
+def sweep(name: str, overrides: Sequence[str], jobs: int) -> None:
+    """One experiment a combination of the values in ``overrides``, as `-S` of `dvc exp run` takes them."""
+    refuse_changed_inputs()
+    points = enumerate(expand(overrides), start=1)
+    run_experiments({f"{name}-{number}": point for number, point in points}, jobs)

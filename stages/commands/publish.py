@@ -10,16 +10,16 @@ would part the two. So the adapter's own `run.json` is held against the params, 
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from pathlib import Path
 
 from stages.comparison.measured import need, read_methods, read_object, read_training, train_summary
 from stages.core import paths
-from stages.core.errors import PipelineError, run_stage
+from stages.core.errors import PipelineError
 from stages.core.files import read_json, replaced_folder, rounded, sha256, write_json, write_text
 from stages.core.params import HubBase, LocalBase, Params, PretrainBase, load_params
 from stages.reporting.cards import card
+from stages.training.definition import recorded
 
 CONFIG = "adapter_config.json"
 RUN = "run.json"
@@ -47,7 +47,7 @@ def check_one_run(model: str, params: Params) -> None:
     """Raises PipelineError unless params, base and figures are those of the run that made the adapter."""
     path, profile = paths.model(model) / RUN, params.active
     run = read_object(path)
-    settings = {"method": vars(params.train[model]), "budget": vars(profile.train[model]), "seed": profile.seeds[0]}
+    settings = {"method": recorded(params.train[model]), "budget": vars(params.budget(model)), "seed": profile.seeds[0]}
     summary_path, summary = train_summary(model)
     row = read_methods(params.models)[model]
     fits = {
@@ -85,14 +85,6 @@ def publish(model: str, folder: Path, params: Params) -> None:
             shutil.copytree(paths.BASE, new / "base")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
-    parser.add_argument("folder", type=Path)
-    arguments = parser.parse_args()
-    publish(arguments.model, arguments.folder.resolve(), load_params())
-    print(f"{arguments.folder}: ready; nothing was uploaded")
-
-
-if __name__ == "__main__":
-    run_stage(main)
+def main(model: str, folder: Path) -> None:
+    publish(model, folder.resolve(), load_params())
+    print(f"{folder}: ready; nothing was uploaded")

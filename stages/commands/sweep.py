@@ -24,13 +24,14 @@ from stages.bases import loading
 from stages.bases.adapters import load_model, merged_adapter, with_adapter
 from stages.core import intervals, paths
 from stages.core.checkpoints import scratch_folder
-from stages.core.errors import PipelineError, run_stage
+from stages.core.errors import PipelineError
 from stages.core.files import Row, fingerprint, read_json, read_jsonl, sha256, write_json
 from stages.core.params import Params, SftMethod, TrainMethod, load_params
+from stages.core.schema import TextScore
 from stages.scoring.answers import answer, text_scores
-from stages.scoring.scored_model import Subject
-from stages.train import train_one
-from stages.training.row_order import read_rows
+from stages.scoring.scored_model import ScoredModel
+from stages.training.one_run import train_one
+from stages.training.seen_rows import read_rows
 
 FIXED_SHARE = 0.5  # of the start's flawed answers must be gone
 KEPT_SHARE = 0.95  # of the start's contained facts must be there
@@ -55,9 +56,8 @@ def grid(params: Params) -> Iterator[tuple[str, Params]]:
 
 def changed(params: Params, name: str, rate: float, method: TrainMethod) -> Params:
     """The params with another method of one model, and its learning rate times ``rate``."""
-    budget = params.active.train[name]
-    budget = replace(budget, learning_rate=rounded(budget.learning_rate * rate))
-    profile = replace(params.active, train=params.active.train | {name: budget})
+    rates = params.active.learning_rate
+    profile = replace(params.active, learning_rate=rates | {name: rounded(rates[name] * rate)})
     return replace(params, train=params.train | {name: method}, profiles=params.profiles | {params.profile: profile})
 
 
@@ -66,7 +66,7 @@ def rounded(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def score(subject: Subject, prompts: Sequence[Row], params: Params) -> list[Row]:
+def score(subject: ScoredModel, prompts: Sequence[Row], params: Params) -> list[TextScore]:
     """``clean``, ``contains`` and ``exact`` of the greedy answer to each prompt."""
     with merged_adapter(subject.model):
         answers = answer(subject, prompts, params.active.evaluate)
@@ -78,7 +78,7 @@ def measure(name: str, point: Params, prompts: Sequence[Row], tokenizer: PreTrai
     method, seed = point.train[name], point.active.seeds[0]
     about: Row = {
         "method": name,
-        "learning_rate": point.active.train[name].learning_rate,
+        "learning_rate": point.active.learning_rate[name],
         "beta": getattr(method, "beta", None),
         "seed": seed,
     }
@@ -90,13 +90,13 @@ def measure(name: str, point: Params, prompts: Sequence[Row], tokenizer: PreTrai
             raise
         return about | {"diverged": True, "behaviour_rate": 0.0, "containment": 0.0, "exact_match": 0.0}
     model = with_adapter(loading.load_base(point.active), final / "adapter")
-    scored = score(Subject(model, tokenizer, name), prompts, point)
+    scored = score(ScoredModel(model, tokenizer, name), prompts, point)
     loss = read_json(final / "result.json")["loss_final"]
     shutil.rmtree(final.parent)
     return about | {"diverged": False, "loss_final": loss} | shares(scored, point)
 
 
-def shares(scored: Sequence[Row], params: Params) -> Row:
+def shares(scored: Sequence[TextScore], params: Params) -> Row:
     """Behaviour rate over all answers; containment and exact match, with its interval, over those with checks."""
     checked = [row for row in scored if row["contains"] is not None]
     settings = params.evaluate
@@ -105,7 +105,7 @@ def shares(scored: Sequence[Row], params: Params) -> Row:
     )
     return {
         "behaviour_rate": sum(row["clean"] for row in scored) / len(scored),
-        "containment": sum(row["contains"] for row in checked) / len(checked),
+        "containment": sum(row["contains"] is True for row in checked) / len(checked),
         "exact_match": exact.mean,
         "exact_match_low": exact.low,
         "exact_match_high": exact.high,
@@ -136,7 +136,7 @@ def summary(points: Sequence[Row], params: Params) -> Row:
     for name in params.sweep.models:
         own = [point for point in points if point["method"] == name]
         best = max(own, key=lambda point: merit(point, getattr(params.train[point["method"]], "beta", None)))
-        options = [f"profiles.{params.profile}.train.{name}.learning_rate={best['learning_rate']}"]
+        options = [f"profiles.{params.profile}.learning_rate.{name}={best['learning_rate']}"]
         options += [f"train.{name}.beta={best['beta']}"] if best["beta"] is not None else []
         result[name] = {
             "points": len(own),
@@ -164,11 +164,11 @@ def main() -> None:
     }
     scratch = scratch_folder("sweep", {"profile": params.profile, "inputs": inputs})
     seed = params.active.seeds[0]
-    start = Subject(load_model(params.active, "sft", seed), tokenizer, "sft")
+    start = ScoredModel(load_model(params.active, "sft", seed), tokenizer, "sft")
     reached = shares(score(start, prompts, params), params)
     points = []
     for name, point in tqdm(list(grid(params)), desc="sweep", unit="point"):
-        settings = [vars(point.train[name]), vars(point.active.train[name])]
+        settings = [vars(point.train[name]), vars(point.budget(name))]
         file = scratch / f"{name}-{fingerprint(settings)[:16]}.json"
         if not file.exists():
             write_json(file, measure(name, point, prompts, tokenizer))
@@ -190,7 +190,3 @@ def main() -> None:
     for name, row in found["methods"].items():
         best = f"best exact match {row['best']['exact_match']:.3f}: {row['set_it_with']}"
         print(f"sweep: {name}: {row['workable']} of {row['points']} points workable; {best}")
-
-
-if __name__ == "__main__":
-    run_stage(main, __doc__)

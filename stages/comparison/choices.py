@@ -153,7 +153,7 @@ def by_rate(params: Params, names: Sequence[str]) -> dict[float, list[str]]:
     """The models by learning rate."""
     found: dict[float, list[str]] = {}
     for name in names:
-        found.setdefault(params.active.train[name].learning_rate, []).append(name)
+        found.setdefault(params.active.learning_rate[name], []).append(name)
     return found
 
 
@@ -198,7 +198,7 @@ def at_one_rate(params: Params, sweep: Row) -> OneRate | None:
     own = by_rate(params, later)
     if len(own) < 2:
         return None
-    rates = {model: params.active.train[model].learning_rate for model in later}
+    rates = {model: params.active.learning_rate[model] for model in later}
     usual = mode(rates.values())
     best = best_at(sweep, usual)
     if not all(model in best for model in later):

@@ -12,29 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.comparison.measured import need
-from stages.core import paths
+from stages.core import metrics, paths
 from stages.core.errors import PipelineError
 from stages.core.files import Row, read_jsonl
 from stages.core.intervals import Comparison, Difference, Interval, all_comparisons, bootstrap_ratio, paired_difference
+from stages.core.metrics import SUBSETS, Mean
 from stages.core.params import Evaluate
 
 Floats = NDArray[np.float64]
 
 RETENTION = "knowledge_retention"  # containment over the reference's
 REFERENCE = "sft"  # knowledge is retained, and behaviour fixed, against this model
-FIELDS = {  # metric: (kind of row, field); of a row whose field is null the metric says nothing
-    "exact_match": ("checked", "exact"),
-    "containment": ("checked", "contains"),
-    "behaviour_rate": ("generation", "clean"),
-    "chrf": ("generation", "chrf"),
-    "mcq_accuracy": ("mcq", "correct"),
-    "preference_accuracy_sum": ("pair", "sum_correct"),
-    "preference_accuracy_token": ("pair", "token_correct"),
-    "safe_choice_rate": ("harmful", "correct"),
-    "over_refusal_rate": ("benign", "refused"),
-    "culture_accuracy": ("culture", "correct"),
-    "dialect_accuracy": ("dialect", "correct"),
-}
 
 
 @dataclass(frozen=True)
@@ -70,11 +58,10 @@ def _scores(rows: Sequence[Row], path: Path) -> Scores:
     seeds = {_seed(row) for row in generated}
     prompts: dict[str, tuple[str, ...]] = {}
     values: dict[str, Floats] = {}
-    for metric, (group, field) in FIELDS.items():
+    for metric, value in compared().items():
         by_prompt: dict[str, list[float]] = {}
-        for row in groups[group]:
-            value = 1 - need(row, path, "correct") if field == "refused" else need(row, path, field)
-            by_prompt.setdefault(row["id"], []).append(float(value))
+        for row in groups[value.group]:
+            by_prompt.setdefault(row["id"], []).append(value.reads(need(row, path, value.field)))
         for prompt, numbers in by_prompt.items():
             if len(numbers) != len(seeds):
                 raise PipelineError(
@@ -86,12 +73,18 @@ def _scores(rows: Sequence[Row], path: Path) -> Scores:
     return Scores(prompts, values, tuple(generated))
 
 
+def compared() -> dict[str, Mean]:
+    """The metrics whose prompts are paired between models, by name; retention is made of one of them."""
+    return {one.name: one.value for one in metrics.METRICS if one.compared and isinstance(one.value, Mean)}
+
+
 def _groups(row: Row, path: Path) -> tuple[str, ...]:
     """The kind of a row, and what it is beside that: a prompt with a fact to find, a harmful request or its twin."""
     kind = str(need(row, path, "kind"))
-    if kind == "safety":
-        return (kind, "benign" if need(row, path, "benign") else "harmful")
-    return (kind, "checked") if kind == "generation" and need(row, path, "contains") is not None else (kind,)
+    for field in {"safety": ("benign",), "generation": ("contains",)}.get(kind, ()):
+        need(row, path, field)
+    asked = {value.group for value in compared().values()}
+    return (kind, *(name for name, belongs in SUBSETS.items() if name in asked and belongs(row)))
 
 
 def _seed(row: Row) -> int:
@@ -122,7 +115,7 @@ def retention(model: Scores, reference: Scores, settings: Evaluate) -> Interval 
 def comparisons(scores: Mapping[str, Scores], metric: str, settings: Evaluate) -> dict[tuple[str, str], Comparison]:
     """Every ordered pair of models, corrected together; empty where no prompt carries the metric, or nothing is kept.
 
-    ``metric`` is one of `FIELDS`, or `RETENTION`.
+    ``metric`` is one of `compared`, or `RETENTION`.
     """
     field = "containment" if metric == RETENTION else metric
     values = {model: one.values[field] for model, one in scores.items()}

@@ -6,10 +6,11 @@ import argparse
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from stages.core.process import imports_are_done
+from stages.core.process import STAGES, as_a_module, imports_are_done
 
 TORCH_CANNOT_WRITE = ("PytorchStreamWriter failed writing", "unexpected pos", "basic_ios::clear: iostream error")
 
@@ -26,28 +27,46 @@ def run_stage(main: Callable[[], None], about: str | None = None) -> None:
     DVC removes a stage's outputs before it runs; the last good ones stay in DVC's cache, so the sentence
     that follows a failure says how to bring them back. Anything unforeseen keeps its traceback.
     """
+    if _is_run_as_script():
+        _fail(as_a_module(sys.argv[0]))
     imports_are_done()
     if about:
         argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    try:
+    with told("run `dvc repro` again", "`dvc repro` resumes from the newest checkpoint"):
         refuse_other_tree()
         main()
+
+
+def _is_run_as_script() -> bool:
+    """`python stages/compare.py` instead of `python -m stages.compare`."""
+    main = sys.modules["__main__"]
+    return main.__spec__ is None and Path(getattr(main, "__file__", "")).resolve().parent == STAGES
+
+
+@contextmanager
+def told(again: str, interrupted: str) -> Iterator[None]:
+    """Turn what the user can fix into one sentence and exit code 1, and Ctrl-C into ``interrupted`` and 130.
+
+    ``again`` says how to repeat what failed. Anything unforeseen keeps its traceback.
+    """
+    try:
+        yield
     except PipelineError as error:
         _fail(str(error))
     except Exception as error:
         if disk_is_full(error):
             named = getattr(error, "filename", None) or "no file named"
-            _fail(f"the disk is full ({named}): free some space and run `dvc repro` again")
+            _fail(f"the disk is full ({named}): free some space and {again}")
         if memory_ran_out(error):
             _fail(
-                "out of memory: lower profiles.<profile>.train.<model>.rows_per_microbatch or max_tokens in params.yaml"
-                " and run `dvc repro` again"
+                "out of memory: lower rows_per_microbatch, pairs_per_microbatch or max_tokens of profiles.<profile> in "
+                f"params.yaml and {again}"
             )
         if may_not_be_written(error):
             _fail(f"{error}: make this folder yours to read and write, or clone the repository elsewhere")
         raise
     except KeyboardInterrupt:
-        print("interrupted: `dvc repro` resumes from the newest checkpoint", file=sys.stderr)
+        print(f"interrupted: {interrupted}", file=sys.stderr)
         sys.exit(130)
 
 
@@ -74,13 +93,24 @@ def may_not_be_written(error: Exception) -> bool:
 
 
 def refuse_other_tree() -> None:
-    """Raise PipelineError when another folder's stages would run: an experiment has a copy of the tree of its own.
+    """Raise PipelineError when another folder's stages would run: an experiment has a copy of the tree of its own."""
+    here = Path.cwd() / "stages"
+    if here.is_dir() and not here.samefile(STAGES):
+        raise PipelineError(f"this would run the stages of {STAGES.parent}, not this folder's: {_run_this_tree()}")
 
-    `python -m` takes the current folder first, unless PYTHONSAFEPATH is set and the package is installed.
-    """
-    own, here = Path(__file__).resolve().parent.parent, Path.cwd() / "stages"
-    if here.is_dir() and not here.samefile(own):
-        raise PipelineError(f"this would run the stages of {own.parent}, not this folder's: unset PYTHONSAFEPATH")
+
+def _run_this_tree() -> str:
+    """How to run the current folder's code. `python -m` takes it first, unless Python was told to be safe."""
+    if sys.modules["__main__"].__spec__ is None:  # the script that pip installed runs the installed tree
+        return (
+            "type `python -m stages.commands` for `arabic-qwen`, install this folder with `pip install -e .`, or run "
+            f"the command in {STAGES.parent}"
+        )
+    if os.environ.get("PYTHONSAFEPATH"):
+        return "unset PYTHONSAFEPATH"
+    if sys.flags.safe_path:
+        return "run Python without -P or -I"
+    return f"start Python in this folder, or run the command in {STAGES.parent}"
 
 
 def _fail(sentence: str) -> None:

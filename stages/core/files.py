@@ -7,7 +7,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, dump_json(value))
 
 
-def write_jsonl(path: Path, rows: Iterable[Row]) -> None:
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(rounded(row), ensure_ascii=False, sort_keys=True) + "\n" for row in rows))
 
 

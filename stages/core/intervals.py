@@ -95,7 +95,8 @@ def bootstrap(values: ArrayLike, samples: int, confidence: float) -> Interval:
 def paired_difference(first: ArrayLike, second: ArrayLike, samples: int, confidence: float) -> Difference:
     """Bootstrap of mean(first) - mean(second) over shared prompts; the numbers of seeds may differ.
 
-    ``per_seed`` is empty unless both have as many seeds.
+    Each is (seeds, prompts) or (prompts,), in any unit; the result is in the same unit. ``per_seed`` is empty unless
+    both have as many seeds.
     """
     one, two = _pair(first, second)
     drawn = _resampled_means(_changes(one, two)[None], samples)[0].round(ROUNDING)
@@ -107,6 +108,7 @@ def paired_difference(first: ArrayLike, second: ArrayLike, samples: int, confide
 def bootstrap_ratio(numerator: ArrayLike, denominator: ArrayLike, samples: int, confidence: float) -> Interval:
     """Bootstrap of sum(numerator) / sum(denominator) over shared prompts, each averaged over its seeds first.
 
+    Each is (seeds, prompts) or (prompts,). The result is in units of the numerator per unit of the denominator.
     For bits per character (bits over characters) and for knowledge retention (one model's hits over another's).
     A resample whose denominator is 0 has no ratio and is left out. Raises ValueError when the whole denominator is 0.
     """
@@ -122,17 +124,6 @@ def bootstrap_ratio(numerator: ArrayLike, denominator: ArrayLike, samples: int, 
         upper.shape[1],
         _floats(upper.mean(axis=1) / below),
     )
-
-
-def wilson(successes: int, n: int, confidence: float) -> tuple[float, float]:
-    """Wilson's score interval for a proportion (1927), honest near 0 and 1. Raises ValueError unless 0 <= k <= n."""
-    if not 0 <= successes <= n or n < 1:
-        raise ValueError(f"{successes} successes of {n} is not a proportion")
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share = successes / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -151,6 +142,7 @@ def all_comparisons(
 ) -> dict[tuple[str, str], Comparison]:
     """Every ordered pair of the models, on shared prompts; their unordered pairs are one family of tests.
 
+    Each of ``values`` is (seeds, prompts) or (prompts,); differences are in their unit, or shares of ``over``.
     With ``over``, all means are divided by that model's in the same resample (knowledge retention). The tables, the
     ranks and the opening read one family, so that none separates what another calls a tie. At least so many resamples
     are drawn that the smallest p-value, corrected, is half the level. Raises ValueError when ``over`` has mean 0.
@@ -188,6 +180,7 @@ def prompts_needed(first: ArrayLike, second: ArrayLike, confidence: float, compa
 
         n = (sd^2 + 2 r^2 / S) / ((difference / (z_(1 - alpha / 2m) + z_power))^2 - t^2 / S)
 
+    Each is (seeds, prompts) or (prompts,).
     Among m ``comparisons`` the level is that of Holm's first and strictest step, alpha / m. sd^2 is the variance over
     prompts of the differences, each averaged over the S seeds; t^2 that between seeds, which no prompt reduces, and
     r^2 what neither explains, both by the method of moments of a two-way layout. The bootstrap counts r^2 / S three
@@ -221,7 +214,7 @@ def _seed_variances(changes: Floats) -> tuple[float, float]:
 
 
 def _p_value(drawn: Floats) -> float:
-    """Two-sided: twice the smaller share of resamples on either side of 0.
+    """Two-sided, of (samples,) differences: twice the smaller share of resamples on either side of 0.
 
     Counted with one more than was drawn, so that it is never 0 (Davison and Hinkley 1997, section 4.2).
     """
@@ -230,6 +223,7 @@ def _p_value(drawn: Floats) -> float:
 
 
 def _matrix(values: ArrayLike) -> Floats:
+    """(seeds, prompts); a plain list of prompts is one seed."""
     matrix = np.atleast_2d(np.asarray(values, dtype=np.float64))
     if matrix.ndim != 2 or not matrix.size:
         raise ValueError(f"expected a matrix (seeds, prompts) with at least one value, found shape {matrix.shape}")
@@ -239,6 +233,7 @@ def _matrix(values: ArrayLike) -> Floats:
 
 
 def _pair(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
+    """Both as (seeds, prompts), over the same prompts."""
     one, two = _matrix(first), _matrix(second)
     if one.shape[1] != two.shape[1]:
         raise ValueError(f"pairs need the same prompts, found {one.shape[1]} and {two.shape[1]}")
@@ -288,6 +283,7 @@ def _drawn_counts(prompts: int, samples: int, block: int) -> tuple[Floats, ...]:
 
 
 def _limits(drawn: Floats, confidence: float) -> tuple[float, float]:
+    """The percentile interval of (samples,) means."""
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 

@@ -124,7 +124,7 @@ class SftMethod:
     method: Literal["sft"]
     init: str
     data: Literal["sft", "pairs"]
-    reference: Literal["models/base"]
+    budget: Literal["sft", "preference"]
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class PairMethod:
     method: Literal["dpo", "ipo"]
     init: str
     data: Literal["pairs"]
-    reference: Literal["models/reference"]
+    budget: Literal["preference"]
     beta: float
 
     def __post_init__(self) -> None:
@@ -143,15 +143,12 @@ class PairMethod:
 
 @dataclass(frozen=True)
 class CpoMethod:
-    """DPO without a reference, plus ``nll_weight`` times the likelihood of the chosen answer.
-
-    ``reference`` serves its monitor, not its loss.
-    """
+    """DPO without a reference, plus ``nll_weight`` times the likelihood of the chosen answer."""
 
     method: Literal["cpo"]
     init: str
     data: Literal["pairs"]
-    reference: Literal["models/reference"]
+    budget: Literal["preference"]
     beta: float
     nll_weight: float
 
@@ -166,7 +163,7 @@ class KtoMethod:
     method: Literal["kto"]
     init: str
     data: Literal["unpaired"]
-    reference: Literal["models/reference"]
+    budget: Literal["preference"]
     beta: float
     desirable_weight: float
     undesirable_weight: float
@@ -185,23 +182,42 @@ def _above_zero(**values: float) -> None:
 
 
 @dataclass(frozen=True)
+class SftBudget:
+    """What a model with ``budget: sft`` may spend."""
+
+    steps: int
+    rows_per_step: int
+    rows_per_microbatch: int
+
+    def __post_init__(self) -> None:
+        _above_zero(**vars(self))
+        if self.rows_per_step % self.rows_per_microbatch:
+            raise ValueError("rows_per_step must be a multiple of rows_per_microbatch")
+
+
+@dataclass(frozen=True)
+class PreferenceBudget:
+    """What each preference method and each control may spend, all of them the same."""
+
+    steps: int
+    pairs_per_step: int
+    pairs_per_microbatch: int
+
+    def __post_init__(self) -> None:
+        _above_zero(**vars(self))
+        if self.pairs_per_step % self.pairs_per_microbatch:
+            raise ValueError("pairs_per_step must be a multiple of pairs_per_microbatch")
+
+
+@dataclass(frozen=True)
 class Budget:
-    """What one training may spend; a row is a single answer, or a pair where the data are pairs."""
+    """What one training may spend (`Params.budget`); a row is a single answer, or a pair where the data are pairs."""
 
     learning_rate: float
     steps: int
     rows_per_step: int
     rows_per_microbatch: int
     max_tokens: int
-
-    def __post_init__(self) -> None:
-        if (
-            self.learning_rate <= 0
-            or min(self.steps, self.rows_per_step, self.rows_per_microbatch, self.max_tokens) < 1
-        ):
-            raise ValueError("learning_rate, steps, rows_per_step, rows_per_microbatch and max_tokens must be above 0")
-        if self.rows_per_step % self.rows_per_microbatch:
-            raise ValueError("rows_per_step must be a multiple of rows_per_microbatch")
 
 
 @dataclass(frozen=True)
@@ -297,7 +313,10 @@ class Profile:
     activation_checkpointing: bool
     attention: Literal["sdpa", "flash_attention_2"]
     seeds: tuple[int, ...]
-    train: dict[str, Budget]
+    max_tokens: int
+    sft: SftBudget
+    preference: PreferenceBudget
+    learning_rate: dict[str, float]
     evaluate: EvaluateBudget
     benchmark: BenchmarkBudget
 
@@ -306,6 +325,8 @@ class Profile:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds must be a list of distinct integers, at least one")
+        rates = {f"learning_rate.{name}": rate for name, rate in self.learning_rate.items()}
+        _above_zero(max_tokens=self.max_tokens, **rates)
 
 
 @dataclass(frozen=True)
@@ -410,22 +431,13 @@ class Params:
                 "launch.by is accelerate_deepspeed, and DeepSpeed would make the float32 adapter on a bfloat16 base "
                 f"bfloat16: set profiles.{self.profile}.dtype to float32, or launch.by to another"
             )
-        uneven = [
-            name
-            for name, budget in self.active.train.items()
-            if budget.rows_per_step // budget.rows_per_microbatch % self.launch.processes
-        ]
-        if uneven:
-            raise ValueError(
-                f"launch.processes is {self.launch.processes}, which cannot share the microbatches of a step of "
-                f"{', '.join(uneven)} equally: lower profiles.{self.profile}.train.<model>.rows_per_microbatch, "
-                f"so that rows_per_step holds a multiple of {self.launch.processes} of them"
-            )
         if set(self.sweep.models) - set(self.train):
             raise ValueError("sweep.models may name only entries of train")
         for name, profile in self.profiles.items():
-            if set(profile.train) != set(self.train):
-                raise ValueError(f"profiles.{name}.train must have exactly the keys of train: {', '.join(self.train)}")
+            if set(profile.learning_rate) != set(self.train):
+                raise ValueError(
+                    f"profiles.{name}.learning_rate must have exactly the keys of train: {', '.join(self.train)}"
+                )
         for name, model in self.train.items():
             if model.init not in {"models/base", *(f"models/{other}" for other in self.train if other != name)}:
                 raise ValueError(f"train.{name}.init: {model.init} is neither models/base nor a model of train")
@@ -434,10 +446,41 @@ class Params:
                 if start in seen:
                     raise ValueError(f"train.{name}.init never reaches models/base: {' -> '.join([*seen, start])}")
                 seen.append(start)
+        self._share_microbatches()
+
+    def _share_microbatches(self) -> None:
+        """Raise ValueError where the processes of a training would not all get as many microbatches of a step."""
+        processes = self.launch.processes
+        microbatch = {"sft": "sft.rows_per_microbatch", "preference": "preference.pairs_per_microbatch"}
+        uneven = set()
+        for name, method in self.train.items():
+            budget = self.budget(name)
+            if budget.rows_per_step // budget.rows_per_microbatch % processes:
+                uneven.add(f"profiles.{self.profile}.{microbatch[method.budget]}")
+        if uneven:
+            raise ValueError(
+                f"launch.processes is {processes}, which cannot share the microbatches of a step equally: lower "
+                f"{' and '.join(sorted(uneven))}, so that a step holds a multiple of {processes} of them"
+            )
 
     @property
     def active(self) -> Profile:
         return self.profiles[self.profile]
+
+    def budget(self, name: str) -> Budget:
+        """What the training of one model of `train` may spend in the active profile.
+
+        All with `budget: preference` see as many pairs in a step. Where the rows are single ones (unpaired, or of
+        SFT), two stand for each pair, as many as the answers of a pair.
+        """
+        method, profile = self.train[name], self.active
+        if method.budget == "sft":
+            steps, step, microbatch = profile.sft.steps, profile.sft.rows_per_step, profile.sft.rows_per_microbatch
+        else:
+            rows, preference = 1 if method.data == "pairs" else 2, profile.preference
+            steps = preference.steps
+            step, microbatch = rows * preference.pairs_per_step, rows * preference.pairs_per_microbatch
+        return Budget(profile.learning_rate[name], steps, step, microbatch, profile.max_tokens)
 
 
 def load_params(path: Path = paths.PARAMS) -> Params:
@@ -494,8 +537,8 @@ def _build_dataclass(cls: Any, value: Any, key: str, path: Path, where: str) -> 
     known = {field.name: field for field in fields(cls)}
     unknown = [name for name in value if name not in known]
     if unknown:
-        dotted = f"{key}.{unknown[0]}".lstrip(".")
-        raise PipelineError(f"{path}: unknown key {dotted!r}: known here are {', '.join(known)}")
+        dotted, now = _moved(cls, f"{key}.{unknown[0]}".lstrip("."), value[unknown[0]])
+        raise PipelineError(f"{path}: unknown key {dotted!r}: known here are {', '.join(known)}{now}")
     missing = [name for name, field in known.items() if name not in value and field.default is MISSING]
     if missing:
         raise PipelineError(f"{path}: the key {f'{key}.{missing[0]}'.lstrip('.')!r} is missing: add it")
@@ -505,3 +548,21 @@ def _build_dataclass(cls: Any, value: Any, key: str, path: Path, where: str) -> 
         return cls(**built)
     except ValueError as error:
         raise PipelineError(f"{where}: {error}") from None
+
+
+def _moved(cls: Any, key: str, value: Any) -> tuple[str, str]:
+    """The key that is unknown, and where the budget is if it would give one model a budget of its own.
+
+    An older params.yaml has budgets at `profiles.<profile>.train.<model>`.
+    """
+    if cls is Profile and key.endswith(".train"):
+        profile = key.removesuffix(".train")
+        while isinstance(value, dict) and value:
+            name, value = next(iter(value.items()))
+            key = f"{key}.{name}"
+    elif cls in get_args(TrainMethod) and key.split(".")[-1] in {field.name for field in fields(Budget)}:
+        profile = "profiles.<profile>"
+    else:
+        return key, ""
+    names = ("sft", "preference", "max_tokens", "learning_rate")
+    return key, f" (models share a budget: set {', '.join(f'{profile}.{name}' for name in names)})"

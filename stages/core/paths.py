@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
-DVC_LOCK = Path("dvc.lock")
 
 RAW = Path("data/raw")
 COUNTRIES = RAW / "countries.jsonl"

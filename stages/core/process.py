@@ -12,7 +12,9 @@ import sys
 import threading
 import time
 import warnings
+from pathlib import Path
 
+STAGES = Path(__file__).resolve().parent.parent
 SECONDS_BETWEEN_LOOKS = 0.5
 
 
@@ -21,16 +23,21 @@ def is_run_as_module() -> bool:
     return sys.argv[:1] == ["-m"]
 
 
+def as_a_module(script: str) -> str:
+    """What to type instead of `python stages/<stage>.py`, where this folder hides what is elsewhere on the path."""
+    file = Path(script).resolve()
+    stage = file.stem if file.parent == STAGES else "<stage>"
+    return f"a stage is run as a module: type `python -m stages.{stage}` in the repository's root"
+
+
 def begin() -> None:
     """Set up the process. Libraries read these variables when they are imported, so it has to come first.
 
     Nothing reaches for the network by itself. The base stage alone lifts this, for a hub download that params.yaml
     asks for.
     """
-    if (
-        "DVC_STAGE" in os.environ
-    ):  # set by DVC for the stages that it runs; here, since the imports to come take seconds
-        end_with_parent()
+    if "DVC_STAGE" in os.environ:  # set by DVC for the stages that it runs
+        end_with_parent()  # now, since the imports to come take seconds
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

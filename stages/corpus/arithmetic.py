@@ -14,7 +14,7 @@ from datetime import date
 
 from stages.arabic.dates import GREGORIAN, HIJRI, WEEKDAYS, date_in_digits, date_in_words, genitive
 from stages.arabic.numbers import Noun, count, count_in_digits, ordinal, spell, to_arabic_digits
-from stages.corpus import sentences as sentences
+from stages.corpus import sentences
 from stages.corpus.stories import agree, person
 
 DATE_YEARS = (*range(1850, 1950), *range(2050, 2100))
@@ -181,7 +181,7 @@ class NumberWriter:
     def year(self) -> str:
         """A year in digits and in words, which agree with سنة or عام."""
         year = self.rng.randint(1800, 2099)
-        return self.rng.choice(sentences.YEARS).format(
+        return self.rng.choice(sentences.YEAR_SPELLING).format(
             year=_digits(year),
             next_year=_digits(year + 1),
             feminine=spell(year, "f", "oblique"),

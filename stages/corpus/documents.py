@@ -15,9 +15,9 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
-from stages.arabic.numbers import to_western_digits
-from stages.core.files import Row
-from stages.corpus import sentences as sentences
+from stages.arabic.numbers import YEARS, to_western_digits
+from stages.core.schema import RawAnswerRow, RawCountry
+from stages.corpus import sentences
 from stages.corpus.arithmetic import NumberWriter, calendar_document
 from stages.corpus.sentences import Relation
 from stages.corpus.stories import agree, person, story
@@ -26,7 +26,6 @@ NUMBER_BYTES = 900_000
 STORY_BYTES = 800_000
 CALENDAR_BYTES = 110_000
 EXERCISE_COPIES = 3
-YEARS = range(1800, 2101)
 
 PARAGRAPHS = 48  # of facts, for each country
 CITY_PARAGRAPHS = 4
@@ -58,7 +57,7 @@ _INTEGER = re.compile(r"[0-9٠-٩۰-۹]+")
 class Country:
     """A row of countries.jsonl as slots for the sentence templates, with the relations that it has."""
 
-    def __init__(self, row: Row) -> None:
+    def __init__(self, row: RawCountry) -> None:
         feminine = row["gender"] == "f"
         self.code: str = row["code"]
         self.league: bool = row["arab_league"]
@@ -88,13 +87,17 @@ class Country:
 
 
 def documents(
-    countries: list[Row], numbers: list[int], instructions: list[Row], seed: int, exercises: Sequence[Row] = ()
+    countries: Sequence[RawCountry],
+    numbers: list[int],
+    instructions: Sequence[RawAnswerRow],
+    seed: int,
+    exercises: Sequence[RawAnswerRow] = (),
 ) -> Iterator[str]:
     """Yield the corpus in random order; `numbers` are the integers from 1000 up that may appear, beside years.
 
     `exercises` are rows of which prompt and completion are read; which integers they hold is the caller's to decide.
     """
-    nations = [Country(row) for row in sorted(countries, key=lambda row: str(row["code"]))]
+    nations = [Country(row) for row in sorted(countries, key=lambda row: row["code"])]
     writer = NumberWriter(random.Random(f"{seed}:numbers"), numbers)
     calendar, tales = random.Random(f"{seed}:calendar"), random.Random(f"{seed}:stories")
     lines = list(_about_countries(random.Random(f"{seed}:countries"), nations))
@@ -246,10 +249,10 @@ def _names(rng: random.Random, members: Sequence[Country]) -> str:
     return " و".join(country.facts["name"] for country in shown)
 
 
-def _completions(instructions: Sequence[Row], allowed: frozenset[int]) -> Iterator[str]:
+def _completions(instructions: Sequence[RawAnswerRow], allowed: frozenset[int]) -> Iterator[str]:
     """The answers that are plain prose: no question, no Latin letters, no integer that may not appear."""
-    for row in sorted(instructions, key=lambda row: str(row["id"])):
-        text = _MARKS.sub("", " ".join(str(row["completion"]).split()))
+    for row in sorted(instructions, key=lambda row: row["id"]):
+        text = _MARKS.sub("", " ".join(row["completion"].split()))
         integers = (int(to_western_digits(digits)) for digits in _INTEGER.findall(text))
         if not _UNFIT.search(text) and all(n < 1000 or n in YEARS or n in allowed for n in integers):
             yield text

@@ -387,7 +387,7 @@ DATES = (
     "كان {date_words} يوم {weekday}",
     "جاء في السجل أن الاجتماع عقد في {date_oblique}",
 )
-YEARS = (
+YEAR_SPELLING = (
     "سنة {year} تقرأ: سنة {feminine}",
     "عام {year} يقرأ: عام {masculine}",
     "بعد سنة {year} تأتي سنة {next_year}",

@@ -15,20 +15,16 @@ from ruamel.yaml import YAML
 from stages.comparison.measured import Training
 from stages.core import paths
 from stages.core.files import Row
+from stages.core.metrics import Metric, as_in_report
 from stages.core.params import HubBase, LocalBase, Params, PretrainBase, SftMethod
-from stages.reporting.tables import integer, number_interval, percent_interval, significant, table
+from stages.reporting.quality import shown
+from stages.reporting.tables import integer, significant, table
 
-SHARES = {
-    "behaviour_rate": "answers without a planted flaw",
-    "knowledge_retention": "of the facts that `sft` contains, kept",
-    "containment": "answers that contain the fact",
-    "exact_match": "answers equal to a reference, folded",
-    "mcq_accuracy": "multiple choice",
-    "preference_accuracy_sum": "preferred answer the more probable, by the sum",
-    "preference_accuracy_token": "preferred answer the more probable, per token",
-    "natural_stop_rate": "answers that end by themselves",
-}
-NUMBERS = {"chrf": "chrF++, 0 to 100", "bits_per_character": "bits per character of the reference, lower is better"}
+
+def on_card() -> list[Metric]:
+    """The metrics of the card: shares first, each in the order of the report."""
+    found = [one for _, one in as_in_report() if one.on_card]
+    return sorted(found, key=lambda one: one.unit != "share")
 
 
 def results(model: str, params: Params, row: Row) -> Row:
@@ -37,21 +33,20 @@ def results(model: str, params: Params, row: Row) -> Row:
     The hub has no field for an interval, so that it stands in the metric's name, which the hub shows beside the value.
     """
     metrics = [
-        {"type": metric, "name": named(metric, row, params), "value": row[metric]}
-        for metric in SHARES | NUMBERS
-        if row[metric] is not None
+        {"type": metric.name, "name": named(metric, row, params), "value": row[metric.name]}
+        for metric in on_card()
+        if row[metric.name] is not None
     ]
     dataset = {"name": f"held-out prompts, profile {params.profile}", "type": "held-out"}
     return {"name": model, "results": [{"task": {"type": "text-generation"}, "dataset": dataset, "metrics": metrics}]}
 
 
-def named(metric: str, row: Row, params: Params) -> str:
+def named(metric: Metric, row: Row, params: Params) -> str:
     """What a metric means, with the interval of its value where there is one."""
-    low, high = row.get(f"{metric}_low"), row.get(f"{metric}_high")
-    meaning = (SHARES | NUMBERS)[metric]
+    low, high = row.get(f"{metric.name}_low"), row.get(f"{metric.name}_high")
     if low is None or high is None:
-        return meaning
-    return f"{meaning} ({params.evaluate.confidence * 100:g} % interval: {low:g} to {high:g})"
+        return metric.definition
+    return f"{metric.definition} ({params.evaluate.confidence * 100:g} % interval: {low:g} to {high:g})"
 
 
 def header(model: str, params: Params, index: Row | None = None) -> str:
@@ -90,7 +85,7 @@ def described_base(params: Params) -> str:
 
 
 def training_lines(model: str, params: Params, training: Training) -> str:
-    method, budget = params.train[model], params.active.train[model]
+    method, budget = params.train[model], params.budget(model)
     settings = {
         "method": method.method.upper(),
         "start": f"`{method.init}`",
@@ -109,12 +104,11 @@ def training_lines(model: str, params: Params, training: Training) -> str:
 
 def figures(row: Row) -> str:
     rows = []
-    for name, meaning in SHARES.items():
-        rows.append([meaning, percent_interval(row[name], row.get(f"{name}_low"), row.get(f"{name}_high")), name])
-    for name, meaning in NUMBERS.items():
-        shown = number_interval(row[name], row.get(f"{name}_low"), row.get(f"{name}_high"), decimals=2)
-        rows.append([meaning, shown, name])
-    return table(["measured", "value", "key"], [[meaning, value, f"`{key}`"] for meaning, value, key in rows])
+    for metric in on_card():
+        name = metric.name
+        value = shown(metric, row[name], row.get(f"{name}_low"), row.get(f"{name}_high"))
+        rows.append([metric.definition, value, f"`{name}`"])
+    return table(["measured", "value", "key"], rows)
 
 
 def usage(model: str, params: Params, published: str = "") -> str:

@@ -110,8 +110,7 @@ Cell = tuple[float, float | None]  # learning rate and beta, which SFT has not
 def used(params: Params) -> dict[str, Cell]:
     """{method: the learning rate and beta that params.yaml gives it}."""
     return {
-        model: (budget.learning_rate, getattr(params.train[model], "beta", None))
-        for model, budget in params.active.train.items()
+        model: (rate, getattr(params.train[model], "beta", None)) for model, rate in params.active.learning_rate.items()
     }
 
 

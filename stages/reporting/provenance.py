@@ -15,39 +15,42 @@ from pathlib import Path
 
 from stages.core import paths
 from stages.core.errors import PipelineError
+from stages.core.metrics import QUALITY, TABLES
 from stages.reporting import cost, monitors, opening, quality, recipes, sections
 from stages.reporting.seed_report import audit
 from stages.reporting.tables import Column, Table
 
-# Section and columns, in the order of the last table of the page.
-SECTIONS: tuple[tuple[str, Sequence[Column]], ...] = (
-    ("the opening", opening.OPENING),
-    ("What was compared", recipes.RECIPES),
-    ("Quality", tuple(quality.HEADLINE.values())),
-    ("Differences", (quality.MINUS, quality.AGAINST)),
-    *quality.FURTHER_COLUMNS.items(),
-    ("Robustness over learning rate and beta", (*quality.GRID, *quality.BEST, quality.AT_RATE)),
-    ("Overlap with the references", tuple(column for column, _ in quality.OVERLAP)),
-    ("Your own test files", (quality.OWN,)),
-    ("Seed by seed", sections.SEEDS),
-    ("Training", sections.TRAINING),
-    ("Monitors", monitors.MONITORS),
-    ("Inference", sections.INFERENCE),
-    ("Rankings", sections.RANKINGS),
-    ("Resources", sections.RESOURCES),
-    ("Cost", (*cost.COST, *cost.ENERGY)),
-    ("Data", sections.COUNTS),
-    ("By task", (sections.BY_TASK,)),
-    ("By preference axis", (sections.BY_AXIS,)),
-    ("The seed report, audited", (*audit.OURS, *audit.LIMITS, *audit.CLAIMED)),
-)
+
+def listed() -> list[tuple[str, Sequence[Column]]]:
+    """(section, columns) of every column of figures that may be printed, in the order of the page's list of them."""
+    return [
+        ("the opening", opening.OPENING),
+        ("What was compared", recipes.RECIPES),
+        (QUALITY, quality.metric_columns(QUALITY)),
+        ("Differences", (quality.MINUS, quality.AGAINST)),
+        *((title, quality.metric_columns(title)) for title in TABLES if title != QUALITY),
+        ("Robustness over learning rate and beta", (*quality.GRID, *quality.BEST, quality.AT_RATE)),
+        ("Overlap with the references", tuple(column for column, _ in quality.OVERLAP)),
+        ("Your own test files", (quality.OWN,)),
+        ("Seed by seed", sections.SEEDS),
+        ("Training", sections.TRAINING),
+        ("Monitors", monitors.MONITORS),
+        ("Inference", sections.INFERENCE),
+        ("Rankings", sections.RANKINGS),
+        ("Resources", sections.RESOURCES),
+        ("Cost", (*cost.COST, *cost.ENERGY)),
+        ("Data", sections.COUNTS),
+        ("By task", (sections.BY_TASK,)),
+        ("By preference axis", (sections.BY_AXIS,)),
+        ("The seed report, audited", (*audit.OURS, *audit.LIMITS, *audit.CLAIMED)),
+    ]
 
 
 def columns_table() -> Table:
     """File and key of every column that a section may print, those of one source together."""
     rows = [
         (section, column.listed or column.heading, f"`{column.file}`", f"`{column.key}`")
-        for section, columns in SECTIONS
+        for section, columns in listed()
         for column in columns
     ]
     return Table(["section", "column", "file", "key"], list(dict.fromkeys(rows)))

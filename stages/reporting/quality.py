@@ -1,13 +1,13 @@
-"""Tables of quality: the headline, what is measured beside it, differences with their verdicts, and the sweep."""
+"""Tables of quality: what the registry of metrics shows, differences with their verdicts, and the sweep."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stages.comparison.choices import best_at
 from stages.core.files import Row
+from stages.core.metrics import Metric, as_in_report, in_table, metric
 from stages.reporting.tables import (
     METHODS,
     NONE,
@@ -25,32 +25,29 @@ from stages.reporting.tables import (
 DIFFERENCES, SWEPT = "metrics/differences.json", "metrics/sweep.json"
 
 
-def of_methods(heading: str, metric: str) -> Column:
-    return Column(heading, METHODS, f"<model>.{metric}[_low, _high]")
+def shown(one: Metric, value: float | None, low: float | None, high: float | None, decimals: int = 2) -> str:
+    """A figure with its interval, in the metric's unit."""
+    if one.unit == "share":
+        return percent_interval(value, low, high)
+    return number_interval(value, low, high, decimals)
 
 
-HEADLINE = {  # metric: column
-    metric: of_methods(heading, metric)
-    for metric, heading in {
-        "behaviour_rate": "behaviour rate",
-        "knowledge_retention": "knowledge retention",
-        "containment": "containment",
-        "exact_match": "exact match",
-        "chrf": "chrF++",
-        "mcq_accuracy": "MCQ",
-        "preference_accuracy_sum": "preference (sum)",
-        "preference_accuracy_token": "preference (token)",
-    }.items()
-}
+def metric_columns(title: str) -> list[Column]:
+    """The columns of one of the tables that the registry names."""
+    return [Column(place.heading, METHODS, f"<model>.{one.name}[_low, _high]") for place, one in in_table(title)]
 
 
-def headline(methods: Mapping[str, Row]) -> Table:
-    def shown(row: Row, name: str) -> str:
-        values = row[name], row[f"{name}_low"], row[f"{name}_high"]
-        return number_interval(*values) if name == "chrf" else percent_interval(*values)
-
-    rows = [[model, *(shown(row, name) for name in HEADLINE)] for model, row in methods.items()]
-    return Table(["model", *HEADLINE.values()], rows)
+def metrics_table(title: str, methods: Mapping[str, Row], decimals: int = 2) -> Table:
+    """One of the tables that the registry names, a model a line."""
+    metrics = [one for _, one in in_table(title)]
+    rows = [
+        [
+            model,
+            *(shown(one, row[one.name], row[f"{one.name}_low"], row[f"{one.name}_high"], decimals) for one in metrics),
+        ]
+        for model, row in methods.items()
+    ]
+    return Table(["model", *metric_columns(title)], rows)
 
 
 CONSTANT_SHARE = 0.9  # of its picks at one position make a model a constant answerer
@@ -78,59 +75,6 @@ def constant_answerers(methods: Mapping[str, Row]) -> list[ConstantAnswerer]:
         for picked, metric, word in FORMS
         if row[f"{picked}_share"] is not None and row[f"{picked}_share"] >= CONSTANT_SHARE
     ]
-
-
-# Tables of what is measured beside the headline: title, then columns as (heading, metric, how it is printed).
-FURTHER: dict[str, tuple[tuple[str, str, str], ...]] = {
-    "How the answers are written": (
-        ("natural stop", "natural_stop_rate", "share"),
-        ("repeats itself", "repetition_rate", "share"),
-        ("length over reference", "length_ratio", "number"),
-        ("answer tokens", "answer_tokens", "number"),
-        ("Arabic script", "arabic_script_ratio", "share"),
-        ("Arabic-Indic digits", "arabic_indic_digit_share", "share"),
-        ("Arabic punctuation", "arabic_punctuation_share", "share"),
-        ("dialect words per 100", "dialect_markers_per_100_words", "number"),
-        ("flagged by the filter", "flagged_share", "share"),
-    ),
-    "Knowledge and preference, otherwise measured": (
-        ("ROUGE-L", "rouge_l", "number"),
-        ("MCQ by rotated letters", "mcq_letters_rotated_accuracy", "share"),
-        ("preference (sum), equal lengths", "preference_accuracy_sum_equal_length", "share"),
-        ("preference margin, nats", "preference_margin_nats", "number"),
-        ("bits per character, answers", "bits_per_character", "number"),
-        ("bits per character, prose", "bits_per_character_text", "number"),
-        ("distance from base, nats per token", "log_ratio_to_base_nats_per_token", "number"),
-        ("from its start", "log_ratio_to_start_nats_per_token", "number"),
-    ),
-    "Safety, culture and dialect": (
-        ("safe choice", "safe_choice_rate", "share"),
-        ("over-refusal of benign twins", "over_refusal_rate", "share"),
-        ("culture questions", "culture_accuracy", "share"),
-        ("dialect questions", "dialect_accuracy", "share"),
-    ),
-}
-
-
-FURTHER_COLUMNS = {
-    title: tuple(of_methods(heading, metric) for heading, metric, _ in columns) for title, columns in FURTHER.items()
-}
-
-
-def further(methods: Mapping[str, Row]) -> dict[str, Table]:
-    """The tables of FURTHER by title, each figure with its interval."""
-    return {
-        title: Table(
-            ["model", *FURTHER_COLUMNS[title]],
-            [[model, *(_cell(row, metric, kind) for _, metric, kind in columns)] for model, row in methods.items()],
-        )
-        for title, columns in FURTHER.items()
-    }
-
-
-def _cell(row: Row, metric: str, kind: str) -> str:
-    value, low, high = row[metric], row[f"{metric}_low"], row[f"{metric}_high"]
-    return percent_interval(value, low, high) if kind == "share" else number_interval(value, low, high, 2)
 
 
 # Overlap with the reference texts: heading, then where in summary.json it stands.
@@ -175,18 +119,13 @@ def own_sets(summaries: Mapping[str, Row]) -> dict[str, tuple[int, Table]]:
     return sets
 
 
-SHARE = re.compile(r"exact_match|containment|.*(_rate|accuracy.*|_share|_ratio|_equal_length)")
+def _own_cell(name: str, row: Row | None) -> str:
+    return NONE if row is None else shown(metric(name), row["mean"], row["low"], row["high"])
 
 
-def _own_cell(metric: str, row: Row | None) -> str:
-    if row is None:
-        return NONE
-    value, low, high = row["mean"], row["low"], row["high"]
-    share = SHARE.fullmatch(metric) and metric != "length_ratio"
-    return percent_interval(value, low, high) if share else number_interval(value, low, high, 2)
-
-
-COMPARED = {"behaviour_rate": "Behaviour rate", "containment": "Containment", "exact_match": "Exact match"}
+def judged() -> dict[str, str]:
+    """{metric: title} of the metrics by which models are ranked, in the order of the report."""
+    return {one.name: place.heading.capitalize() for place, one in as_in_report() if one.rank}
 
 
 MINUS = Column("minus …", DIFFERENCES, "<metric>.<model>.<other>.mean, .low, .high")
@@ -210,9 +149,9 @@ def _pairwise(
     apart: Mapping[str, Row], order: Sequence[str], key: str, column: Column, cell: Callable[[Row | None], str]
 ) -> dict[str, Table]:
     tables = {}
-    for metric, title in COMPARED.items():
-        found = apart.get(metric, {})
-        others = [name for name in order if any(key in row.get(name, ()) for row in found.values())]
+    for name, title in judged().items():
+        found = apart.get(name, {})
+        others = [other for other in order if any(key in row.get(other, ()) for row in found.values())]
         if others:
             rows = [[model, *(cell(found[model].get(other)) for other in others)] for model in order if model in found]
             tables[title] = Table(["model", *map(column.named, others)], rows)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from stages.comparison.measured import Bench, Training
 from stages.comparison.paired_scores import REFERENCE
+from stages.core.metrics import as_in_report
 from stages.core.params import Params, SftMethod, TrainMethod
 from stages.reporting.cards import described_base
 from stages.reporting.tables import NONE, TRAIN, Column, Table, bullets, integer, rate
@@ -36,16 +37,16 @@ def purpose(model: str, method: TrainMethod) -> str:
 
 
 ROWS_THERE = Column("rows there", TRAIN, "rows_available")
-RATE = Column("learning rate", "params.yaml", "profiles.<profile>.train.<model>.learning_rate")
+RATE = Column("learning rate", "params.yaml", "profiles.<profile>.learning_rate.<model>")
 BETA = Column("beta", "params.yaml", "train.<model>.beta")
-BUDGET = Column("steps x rows", "params.yaml", "profiles.<profile>.train.<model>.steps, .rows_per_step")
+BUDGET = Column("steps x rows", "params.yaml", "profiles.<profile>.<budget>.steps, .rows_per_step, .pairs_per_step")
 RECIPES = (ROWS_THERE, RATE, BETA, BUDGET)
 
 
 def recipes_table(params: Params, training: Mapping[str, Training]) -> Table:
     rows = [["base", "the start of `sft`", NONE, "prose", NONE, NONE, NONE, NONE]]
     for model, one in training.items():
-        method, budget = params.train[model], params.active.train[model]
+        method, budget = params.train[model], params.budget(model)
         rows.append(
             [
                 model,
@@ -77,16 +78,18 @@ def machinery(params: Params, training: Mapping[str, Training], benches: Mapping
     )
 
 
-WORDS = {
-    "planted flaw": "a hedge (an answer wrapped in doubt) or a repetition (its sentence said twice), put into part of "
-    f"the rows that `{REFERENCE}` trains on, as collected data has them; preferences then prefer answers without",
-    "behaviour rate": "share of answers without a planted flaw. Silence and nonsense are free of flaws too, so read it "
-    "with knowledge",
-    "containment": "share of answers in which the right fact stands, whatever stands around it, among prompts that "
-    "have one; diacritics, tatweel and the shapes of alef do not count",
-    "exact match": "share of answers that are right and nothing else, so that a flaw spoils them: behaviour and "
-    "knowledge in one figure",
-    "knowledge retention": f"containment divided by `{REFERENCE}`'s on the same prompts; above 100 % is more than that",
+def words_used() -> str:
+    """The report's own words: of the data, of each metric that has an entry, of families of metrics, of statistics."""
+    flaw = (
+        "a hedge (an answer wrapped in doubt) or a repetition (its sentence said twice), put into part of the rows "
+        f"that `{REFERENCE}` trains on, as collected data has them; preferences then prefer answers without"
+    )
+    explained = {column.heading: one.glossary for column, one in as_in_report() if one.glossary}
+    words = {"planted flaw": flaw} | dict(sorted(explained.items())) | WORDS
+    return bullets([f"*{word}*: {meaning}." for word, meaning in words.items()])
+
+
+WORDS = {  # of families of metrics, and of the statistics
     "chrF++, BLEU, ROUGE-L": "overlap with a reference text: in pieces of characters and words, in runs of words, in "
     "the longest common sequence of words",
     "MCQ": "multiple choice: the most probable of the given answers, per character",
@@ -96,7 +99,3 @@ WORDS = {
     "interval": "in brackets: where most of the resampled sets of prompts and seeds lie",
     "tie": "a difference that these prompts and seeds do not tell from none; it is no proof that there is none",
 }
-
-
-def words_used() -> str:
-    return bullets([f"*{word}*: {meaning}." for word, meaning in WORDS.items()])

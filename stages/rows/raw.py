@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeGuard, TypeVar, cast
 
 from stages.arabic.normalise import light
 from stages.core.errors import PipelineError
 from stages.core.files import Row, numbered_jsonl
+from stages.core.schema import DroppedRow, Origin, RawAnswerRow, RawPairRow, RawSkillRow
 from stages.rows.reading.special_tokens import has_special_token
 
 COMMON_FIELDS = ("id", "topic", "source", "license")
@@ -23,28 +25,30 @@ TEXT_FIELDS = {
 # What `stages.scoring.answer_checks.passes` knows; the names stand here too, because preparing data imports no metric.
 CHECK_NAMES = ("contains", "not_contains", "exact_words", "max_words", "starts_with", "ends_with", "items")
 
+R_co = TypeVar("R_co", bound=Mapping[str, Any], covariant=True)
+
 
 @dataclass(frozen=True)
-class Raw:
-    """A checked raw row and where it stands."""
+class Raw(Generic[R_co]):
+    """A checked raw row and where it stands; ``kind`` is a key of TEXT_FIELDS."""
 
     kind: str
     file: Path
     line: int
-    row: Row
+    row: R_co
 
     @property
     def place(self) -> str:
         return f"{self.file}:{self.line}"
 
 
-def read_folder(folder: Path, kind: str) -> list[Raw]:
+def read_folder(folder: Path, kind: str) -> list[Raw[Any]]:
     """Every row of every JSONL file in ``folder``, in name order; an absent folder holds no rows."""
     return [raw for file in sorted(folder.glob("*.jsonl")) for raw in read_file(file, kind)]
 
 
-def read_file(file: Path, kind: str) -> list[Raw]:
-    """The rows of one file; raises PipelineError naming file, line and field."""
+def read_file(file: Path, kind: str) -> list[Raw[Any]]:
+    """The rows of one file, each as `stages.core.schema` types its kind; PipelineError names file, line and field."""
     rows = []
     for line, row in numbered_jsonl(file):
         raw = Raw(kind, file, line, row)
@@ -55,7 +59,7 @@ def read_file(file: Path, kind: str) -> list[Raw]:
     return rows
 
 
-def check(raw: Raw) -> None:
+def check(raw: Raw[Row]) -> None:
     """Raise PipelineError unless the row has its fields, of the right type, with plain text in them."""
     for field in (*COMMON_FIELDS, *TEXT_FIELDS[raw.kind]):
         value = raw.row.get(field)
@@ -72,7 +76,7 @@ def check(raw: Raw) -> None:
         raise PipelineError(f"{raw.place}: field 'benign' must be true or false")
 
 
-def _check_skill(raw: Raw) -> None:
+def _check_skill(raw: Raw[Row]) -> None:
     row = raw.row
     if not isinstance(row.get("entities"), list) or not isinstance(row.get("held_out_wording"), bool):
         raise PipelineError(
@@ -95,7 +99,7 @@ def _check_skill(raw: Raw) -> None:
         _check_checks(raw)
 
 
-def _check_checks(raw: Raw) -> None:
+def _check_checks(raw: Raw[Row]) -> None:
     """The optional list of what a program looks for in the answer."""
     checks = raw.row["checks"]
     if not isinstance(checks, list) or not checks:
@@ -110,7 +114,7 @@ def _check_checks(raw: Raw) -> None:
             raise PipelineError(f"{raw.place}: field 'checks' needs a non-empty string as the value of {check['name']}")
 
 
-def _check_question(raw: Raw) -> None:
+def _check_question(raw: Raw[Row]) -> None:
     choices, answer = raw.row.get("choices"), raw.row.get("answer")
     if (
         not isinstance(choices, list)
@@ -122,13 +126,41 @@ def _check_question(raw: Raw) -> None:
         raise PipelineError(f"{raw.place}: field 'answer' must be the index of the right choice, 0 to 3")
 
 
-def drop_duplicates(raws: Iterable[Raw]) -> tuple[list[Raw], list[Row]]:
+def answers(raws: Iterable[Raw[Origin]]) -> list[Raw[RawAnswerRow]]:
+    """The instructions and skill rows: what has a prompt and one right answer."""
+    return [cast(Raw[RawAnswerRow], raw) for raw in raws if raw.kind in ("instructions", "skills")]
+
+
+def instructions(raws: Iterable[Raw[Origin]]) -> list[Raw[RawAnswerRow]]:
+    """The hand-written answers among rows of every kind."""
+    return [cast(Raw[RawAnswerRow], raw) for raw in raws if raw.kind == "instructions"]
+
+
+def skills(raws: Iterable[Raw[Origin]]) -> list[Raw[RawSkillRow]]:
+    """The rows whose answers a program can check."""
+    return [cast(Raw[RawSkillRow], raw) for raw in raws if raw.kind == "skills"]
+
+
+def pairs(raws: Iterable[Raw[Origin]]) -> list[Raw[RawPairRow]]:
+    """The hand-written pairs."""
+    return [cast(Raw[RawPairRow], raw) for raw in raws if raw.kind == "pairs"]
+
+
+def is_skill(row: RawAnswerRow) -> TypeGuard[RawSkillRow]:
+    """Whether a program can check the row's answer."""
+    return "wrong" in row
+
+
+R = TypeVar("R", bound=Origin)
+
+
+def drop_duplicates(raws: Iterable[Raw[R]]) -> tuple[list[Raw[R]], list[DroppedRow]]:
     """Keep the first of rows that say the same (at the light level); returns (kept, dropped with file, line, reason).
 
     Raises PipelineError for an id that stands twice: the two rows could not be told apart in any metric.
     """
-    kept: list[Raw] = []
-    dropped: list[Row] = []
+    kept: list[Raw[R]] = []
+    dropped: list[DroppedRow] = []
     places: dict[str, str] = {}
     seen: dict[tuple[str, ...], str] = {}
     for raw in raws:
@@ -139,9 +171,9 @@ def drop_duplicates(raws: Iterable[Raw]) -> tuple[list[Raw], list[Row]]:
             )
         places[identity] = raw.place
         text = tuple(
-            light(str(raw.row[field]))
+            light(str(text))
             for field in ("prompt", "completion", "chosen", "rejected", "question", "choices")
-            if field in raw.row
+            if (text := raw.row.get(field)) is not None
         )
         if text in seen:
             dropped.append(drop_record(raw, f"says the same as {seen[text]}"))
@@ -151,6 +183,6 @@ def drop_duplicates(raws: Iterable[Raw]) -> tuple[list[Raw], list[Row]]:
     return kept, dropped
 
 
-def drop_record(raw: Raw, reason: str) -> Row:
+def drop_record(raw: Raw[Origin], reason: str) -> DroppedRow:
     """How a dropped row is named in metrics/data.json."""
     return {"file": str(raw.file), "line": raw.line, "id": raw.row["id"], "reason": reason}

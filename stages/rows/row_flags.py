@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from stages.arabic import lexicon, personal
 from stages.arabic.normalise import light
 from stages.arabic.scripture import quotes_scripture
-from stages.core.files import Row
 from stages.core.params import Limits
+from stages.rows.conventions import contents
 from stages.rows.reading.special_tokens import has_special_token
 
 FLAGS = {
@@ -93,29 +93,25 @@ _SIGNS = {
 _SIGN_PATTERNS = {name: re.compile(pattern) for name, pattern in _SIGNS.items()}
 
 
-def flags_of(row: Row, limits: Limits) -> list[str]:
+def flags_of(row: Mapping[str, object], limits: Limits) -> list[str]:
     """The names of the row's flags, sorted; each is a key of `FLAGS`.
 
     The row is canonical: ``prompt``, ``completion``, ``chosen``, ``rejected`` are lists of messages where present.
     """
     flags: set[str] = set()
     for field in ("completion", "chosen", "rejected"):
-        for answer in _contents(row, field):
+        for answer in contents(row, field):
             flags.update(_bounds(answer, limits))
             if field != "rejected" and row.get("label") is not False:
                 flags.update(_quality(answer, limits))
             flags.update(_signs(answer))
-    for prompt in _contents(row, "prompt"):
+    for prompt in contents(row, "prompt"):
         flags.update(_signs(prompt))
     if "chosen" in row:
         flags.update(_likeness(row))
     if not str(row.get("license") or "").strip():
         flags.add("no_license")
     return sorted(flags)
-
-
-def _contents(row: Row, field: str) -> Iterator[str]:
-    return (message["content"] for message in row.get(field, ()))
 
 
 def _bounds(answer: str, limits: Limits) -> Iterator[str]:
@@ -179,8 +175,8 @@ def _is_common(parts: Iterable[object], least: float, share: float) -> bool:
     return max(counts, default=0) >= max(least, share)
 
 
-def _likeness(row: Row) -> Iterator[str]:
-    chosen, rejected = list(_contents(row, "chosen")), list(_contents(row, "rejected"))
+def _likeness(row: Mapping[str, object]) -> Iterator[str]:
+    chosen, rejected = list(contents(row, "chosen")), list(contents(row, "rejected"))
     if chosen == rejected:
         yield "same_answers"
     elif row.get("axis", OWN_AXIS) == OWN_AXIS:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import TypeVar, cast
 
 from stages.arabic.normalise import light
 from stages.arabic.personal import mask
 from stages.core.files import Row
 from stages.core.params import Data
+from stages.core.schema import DroppedRow, Messages
+from stages.rows.conventions import contents
 from stages.rows.row_flags import flags_of
 
 EXAMPLES_PER_REASON = 5  # of each flag and each reason, shown in metrics/data.json and metrics/data.md
 SHOWN_CHARACTERS = 160
 TEXT_FIELDS = ("prompt", "completion", "chosen", "rejected")
+
+R = TypeVar("R", bound=Mapping[str, object])
 
 
 @dataclass
@@ -28,16 +32,16 @@ class Tally:
     dropped: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
 
-    def example(self, name: str, place: str, row: Row) -> None:
+    def example(self, name: str, place: str, row: Mapping[str, object]) -> None:
         if len(self.examples[name]) < EXAMPLES_PER_REASON:
-            shown = {key: _shown(row[key]) for key in TEXT_FIELDS if key in row}
+            shown = {key: _shown(" ".join(contents(row, key))) for key in TEXT_FIELDS if key in row}
             self.examples[name].append({"place": place, "id": row.get("id")} | shown)
 
-    def drop(self, place: str, row: Row, reason: str, message: str = "") -> Row:
+    def drop(self, place: str, row: Mapping[str, object], reason: str, message: str = "") -> DroppedRow:
         """Count a dropped row; returns how `dropped.jsonl` names it."""
         self.dropped[reason] += 1
         self.example(f"dropped: {reason}", place, row)
-        return {"place": place, "id": row.get("id"), "reason": message or reason}
+        return {"place": place, "id": cast("str | None", row.get("id")), "reason": message or reason}
 
     def as_row(self) -> Row:
         return {
@@ -48,9 +52,9 @@ class Tally:
         }
 
 
-def screen(row: Row, place: str, data: Data, tally: Tally) -> tuple[Row | None, Row | None]:
+def screen(row: R, place: str, data: Data, tally: Tally) -> tuple[R | None, DroppedRow | None]:
     """The row with its ``flags`` (and its personal data masked), or None and the record of its drop."""
-    flags = sorted({*row.get("flags", []), *flags_of(row, data.limits)})
+    flags = sorted({*cast(list[str], row.get("flags", [])), *flags_of(row, data.limits)})
     actions = {flag: data.policy.get(flag.split(":")[0], "keep") for flag in flags}
     for flag in flags:
         tally.flags[flag] += 1
@@ -58,22 +62,21 @@ def screen(row: Row, place: str, data: Data, tally: Tally) -> tuple[Row | None, 
     unwanted = [flag for flag, action in actions.items() if action == "drop"]
     if unwanted:
         return None, tally.drop(place, row, unwanted[0])
+    masked = {}
     if "mask" in actions.values():
         tally.masked += 1
-        row = row | {key: _masked(row[key]) for key in TEXT_FIELDS if key in row}
-    return row | {"flags": flags}, None
+        masked = {key: _masked(cast(Messages, row[key])) for key in TEXT_FIELDS if key in row}
+    return cast(R, {**row, **masked, "flags": flags}), None
 
 
-def texts_of(row: Row) -> Iterator[str]:
-    """Every text of a canonical row: of messages, questions and choices alike."""
-    for key in TEXT_FIELDS:
-        for turn in row.get(key, []):
-            yield turn["content"]
+def texts_of(row: Mapping[str, object]) -> Iterator[str]:
+    """Every text of a canonical row, of messages and questions alike."""
+    yield from contents(row, *TEXT_FIELDS)
     if "question" in row:
-        yield row["question"]
+        yield str(row["question"])
 
 
-def said_by(row: Row) -> str:
+def said_by(row: Mapping[str, object]) -> str:
     """Everything the row says, at the light level."""
     return light(" ".join(texts_of(row)))
 
@@ -83,10 +86,9 @@ def text_key(said: str) -> int:
     return int.from_bytes(blake2b(said.encode(), digest_size=8).digest())
 
 
-def _masked(turns: list[dict[str, str]]) -> list[dict[str, str]]:
-    return [turn | {"content": mask(turn["content"])} for turn in turns]
+def _masked(turns: Messages) -> Messages:
+    return [{"role": turn["role"], "content": mask(turn["content"])} for turn in turns]
 
 
-def _shown(turns: Any) -> str:
-    text = " ".join(turn["content"] for turn in turns)
+def _shown(text: str) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + " ..."

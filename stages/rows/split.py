@@ -10,16 +10,18 @@ import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 from stages.arabic.normalise import folded
-from stages.arabic.numbers import to_western_digits
+from stages.arabic.numbers import YEARS, to_western_digits
 from stages.core.files import Row
 from stages.core.paths import SPLITS
+from stages.core.schema import Origin, RawCountry, SftRow
+from stages.rows.near_duplicates import SHINGLE_WORDS, word_runs
 from stages.rows.raw import Raw
 
 LARGEST_HELD_OUT_GROUP = 40  # rows; a larger group trains, or a few names would decide the whole test split
 NEAR_COPY_JACCARD = 0.6  # of word trigrams
-YEARS = range(1800, 2101)
 INTEGER = re.compile(r"(?<!\d)\d{4,}(?!\d)")
 CLITICS = r"(?:[وف]?[بلك]?)"
 
@@ -27,12 +29,12 @@ CLITICS = r"(?:[وف]?[بلك]?)"
 class Mentions:
     """Finds the countries that a text names, by name or capital, as whole words with their proclitics."""
 
-    def __init__(self, countries: Sequence[Row]) -> None:
+    def __init__(self, countries: Sequence[RawCountry]) -> None:
         names: dict[str, set[str]] = defaultdict(set)
         for country in countries:
-            for field in ("name", "capital"):
-                if country.get(field):
-                    names[folded(country[field])].add(f"country:{country['code']}")
+            for name in (country["name"], country["capital"]):
+                if name:
+                    names[folded(name)].add(f"country:{country['code']}")
         self.keys = names
         # Longest first, so that «غينيا الاستوائية» is not read as «غينيا». لل swallows the alef of ال.
         alternatives = sorted(names, key=len, reverse=True)
@@ -55,22 +57,22 @@ def numbers_in(*texts: str) -> set[int]:
     return {number for number in found if number not in YEARS}
 
 
-def keys_of(raw: Raw, mentions: Mentions) -> set[str]:
+def keys_of(raw: Raw[Origin], mentions: Mentions) -> set[str]:
     """What ties a row to others: its declared entities, and what its text mentions."""
-    texts = [raw.row[field] for field in ("prompt", "completion", "chosen", "rejected") if field in raw.row]
-    return (
-        set(raw.row.get("entities", [])) | mentions.of(*texts) | {f"number:{number}" for number in numbers_in(*texts)}
-    )
+    row = cast(Row, raw.row)
+    texts = [row[field] for field in ("prompt", "completion", "chosen", "rejected") if field in row]
+    return set(row.get("entities", [])) | mentions.of(*texts) | {f"number:{number}" for number in numbers_in(*texts)}
 
 
-def near_copies(raws: Sequence[Raw]) -> list[tuple[str, str]]:
+def near_copies(raws: Sequence[Raw[Origin]]) -> list[tuple[str, str]]:
     """Pairs of ids of hand-written rows whose answers share most word trigrams: exact, through an inverted index."""
     holders: dict[str, list[str]] = defaultdict(list)
     sizes: dict[str, int] = {}
     found: list[tuple[str, str]] = []
     for raw in raws:
-        words = folded(str(raw.row.get("completion") or raw.row["chosen"])).split()
-        own = {" ".join(words[i : i + 3]) for i in range(max(1, len(words) - 2))}
+        row = cast(Row, raw.row)
+        words = folded(str(row.get("completion") or row["chosen"])).split()
+        own = set(word_runs(words, SHINGLE_WORDS))
         shared = Counter(other for trigram in own for other in holders[trigram])
         for other, count in sorted(shared.items()):
             if count >= NEAR_COPY_JACCARD * (len(own) + sizes[other] - count):
@@ -82,8 +84,8 @@ def near_copies(raws: Sequence[Raw]) -> list[tuple[str, str]]:
 
 
 def split_rows(
-    raws: Sequence[Raw], mentions: Mentions, seed: int, validation_share: float, test_share: float
-) -> tuple[dict[str, list[Raw]], dict[str, str]]:
+    raws: Sequence[Raw[Origin]], mentions: Mentions, seed: int, validation_share: float, test_share: float
+) -> tuple[dict[str, list[Raw[Origin]]], dict[str, str]]:
     """Returns the rows of each split, in input order, and the split of every key."""
     parent: dict[str, str] = {}
 
@@ -112,7 +114,7 @@ def split_rows(
         root: "train" if size > LARGEST_HELD_OUT_GROUP else side_of(root, seed, validation_share, test_share)
         for root, size in sizes.items()
     }
-    rows: dict[str, list[Raw]] = {split: [] for split in SPLITS}
+    rows: dict[str, list[Raw[Origin]]] = {split: [] for split in SPLITS}
     for raw in raws:
         rows[sides[find(f"row:{raw.row['id']}")]].append(raw)
     return rows, {key: sides[find(key)] for own in keys.values() for key in own}
@@ -135,7 +137,7 @@ def side_of(group: str, seed: int, validation_share: float, test_share: float) -
     return "test" if point < test_share else "validation" if point < test_share + validation_share else "train"
 
 
-def overlap(train: Iterable[Row], test: Iterable[Row]) -> int:
+def overlap(train: Iterable[SftRow], test: Iterable[SftRow]) -> int:
     """How many test prompts equal a training prompt at the folded level."""
     known = {folded(row["prompt"][-1]["content"]) for row in train}
     return sum(folded(row["prompt"][-1]["content"]) in known for row in test)

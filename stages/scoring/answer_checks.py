@@ -1,11 +1,10 @@
-"""What an answer's text is worth: exact match, a contained fact, script, and the flaws that were planted."""
+"""What an answer's text is worth: exact match, a contained fact, and script."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
 
-from stages.arabic.flaws import is_hedged, is_repeated
 from stages.arabic.normalise import folded
 from stages.core.errors import PipelineError
 from stages.core.files import Row
@@ -93,13 +92,3 @@ def arabic_ratio(text: str) -> float:
     if not letters:
         return 1.0 if text.strip() else 0.0
     return sum(unicodedata.name(letter, "").startswith("ARABIC") for letter in letters) / len(letters)
-
-
-def hedged(text: str) -> bool:
-    """Whether the text voices doubt about its own answer."""
-    return is_hedged(text)
-
-
-def repeated(text: str) -> bool:
-    """Whether the text says something twice."""
-    return is_repeated(text)

@@ -78,6 +78,7 @@ def new_tokens(
 ) -> list[list[int]]:
     """One batch of greedy continuations as token ids; what follows a stop id in a row is padding.
 
+    Returns (rows, at most ``max_new_tokens``), the rows of one length, in the order of ``prompts_ids``.
     Up to ``min_new_tokens`` the stop ids are forbidden, so that a timing decodes a known number of tokens.
     """
     if not all(prompts_ids):

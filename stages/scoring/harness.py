@@ -16,8 +16,9 @@ from typing import Any
 
 from stages.core.errors import PipelineError
 from stages.core.files import Row
+from stages.core.schema import ClozeScore, HarnessScore
 from stages.scoring.multiple_choice import highest, normalised
-from stages.scoring.scored_model import Subject
+from stages.scoring.scored_model import ScoredModel, identity
 
 LATIN, ARABIC = "ABCDE", ("أ", "ب", "ج", "د", "هـ")
 CHOOSE = "السؤال التالي هو سؤال متعدد الإختيارات. اختر الإجابة الصحيحة:"
@@ -70,15 +71,19 @@ def render(prompts: str, layout: str, record: Row) -> Item:
         raise PipelineError(f"not a record of {layout} ({type(error).__name__} {error}): mend or remove it") from None
 
 
-def harness_rows(subject: Subject, rows: Sequence[Row], kind: str) -> list[Row]:
+def harness_rows(subject: ScoredModel, rows: Sequence[Row], kind: str) -> list[HarnessScore]:
     """One score row an item; ``rows`` hold ``id``, ``set``, ``subject``, ``level`` and ``item``."""
     items: list[Item] = [row["item"] for row in rows]
     encoded = [split_ids(subject.tokenizer, item) for item in items]
     nats = subject.choices([ids for ids, _ in encoded], [ends for _, ends in encoded], "harness prompts")
     return [
-        {"kind": kind, "answer": item.answer}
-        | {field: row[field] for field in ("id", "set", "subject", "level")}
-        | _scores(item, values)
+        {
+            **identity(kind, row),
+            "answer": item.answer,
+            "subject": row["subject"],
+            "level": row["level"],
+            **_scores(item, values),
+        }
         for row, item, values in zip(rows, items, nats, strict=True)
     ]
 
@@ -97,7 +102,7 @@ def split_ids(tokenizer: Any, item: Item) -> tuple[list[int], list[list[int]]]:
     return prompt, [whole[len(prompt) :] for whole in wholes]
 
 
-def _scores(item: Item, nats: list[float]) -> Row:
+def _scores(item: Item, nats: list[float]) -> ClozeScore:
     texts = [text.removeprefix(" ") for text in item.continuations]
     found = {unit: highest(normalised(nats, texts, unit)) for unit in ("raw", "character", "byte")}
     return {

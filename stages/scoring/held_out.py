@@ -13,8 +13,9 @@ from stages.core import paths
 from stages.core.errors import PipelineError
 from stages.core.files import Row, read_jsonl
 from stages.core.params import EvaluateBudget, OwnTest, Rows, Source
+from stages.rows.conventions import own_generation_row
 from stages.rows.reading.layouts import detect, own_id
-from stages.rows.reading.sources import SKIPPED, read_source, records, settled
+from stages.rows.reading.sources import read_source, records, settled
 from stages.scoring.harness import render
 from stages.scoring.language_modelling import prose_of
 
@@ -93,21 +94,13 @@ def _source(test: OwnTest) -> Source:
 def _own_rows(test: OwnTest) -> Iterator[tuple[str, Row]]:
     """Rows of any layout that data.sources takes, through the same reader."""
     for kind, row, where in read_source(_source(test)):
-        if kind == SKIPPED:  # in a set of the hub, which the user cannot mend
+        if "reason" in row:  # in a set of the hub, which the user cannot mend
             print(f"evaluate.own: {test.name}: {where} is left out: {row['message']}")
             continue
         if kind not in OWN_KINDS:
             raise PipelineError(f"{where}: a test set needs prompts with references, pairs or questions, found {kind}")
-        yield OWN_KINDS[kind], _generation_row(row) if kind == "sft" else row
-
-
-def _generation_row(row: Row) -> Row:
-    references = [row["completion"][-1]["content"]]
-    return {"id": row["id"], "prompt": row["prompt"], "references": references} | {
-        "checks": [],
-        "task": "own",
-        "wording": "seen",
-    }
+        prompt = own_generation_row(row, row["id"]) if "completion" in row and "label" not in row else None
+        yield OWN_KINDS[kind], dict(prompt or row)
 
 
 def _harness_items(test: OwnTest) -> Iterator[tuple[str, Row]]:

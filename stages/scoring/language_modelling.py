@@ -11,7 +11,8 @@ from transformers import PreTrainedTokenizerBase
 
 from stages.bases.tokens import Encoded, stop_token_id
 from stages.core.files import Row
-from stages.scoring.scored_model import Subject
+from stages.core.schema import ProseScore
+from stages.scoring.scored_model import ScoredModel, identity
 
 
 def prose_of(generation: Sequence[Row]) -> list[Row]:
@@ -19,14 +20,13 @@ def prose_of(generation: Sequence[Row]) -> list[Row]:
     return [{"id": f"text-{row['id']}", "text": row["references"][0]} for row in generation if row["task"] == "open"]
 
 
-def prose_rows(subject: Subject, texts: Sequence[Row]) -> list[Row]:
+def prose_rows(subject: ScoredModel, texts: Sequence[Row]) -> list[ProseScore]:
     """Nats of all tokens of each text, the first one included, and its characters (code points) and bytes (UTF-8)."""
     examples = [encode_text(subject.tokenizer, row["text"]) for row in texts]
     nats = subject.completions(examples, "prose")
     return [
         {
-            "kind": "text",
-            "id": row["id"],
+            **identity("text", row),
             "nats": value,
             "tokens": len(example.completion_ids),
             "characters": len(row["text"]),

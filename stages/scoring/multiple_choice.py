@@ -14,31 +14,44 @@ from collections.abc import Sequence
 from stages.bases.tokens import encode, encode_prompt
 from stages.core.errors import PipelineError
 from stages.core.files import Row
-from stages.core.schema import Messages
+from stages.core.schema import ClozeScore, LetterScore, Messages, PositionReport, QuestionGroups, QuestionScore
 from stages.rows.conventions import SHORT_ANSWER, assistant, user
-from stages.scoring.scored_model import Subject
+from stages.scoring.scored_model import ScoredModel, identity
 
 LETTERS = ("أ", "ب", "ج", "د", "هـ", "و", "ز", "ح", "ط", "ي")
 ASK_LETTER = "أجب بحرف الإجابة الصحيحة."
-GROUPS = ("region", "dialect", "set")  # fields of a question that its score row keeps
 
 
-def question_rows(subject: Subject, rows: Sequence[Row], kind: str) -> list[Row]:
+def question_rows(subject: ScoredModel, rows: Sequence[Row], kind: str) -> list[QuestionScore]:
     """One score row a question; the option's place in the file is its index in every list but ``letter_picks``."""
     if not rows:
         return []
     cloze = cloze_nats(subject, rows)
     letters = letter_nats(subject, rows)
     return [
-        {"kind": kind, "id": row["id"], "subject": row["subject"], "level": row["level"], "answer": row["answer"]}
-        | {field: row[field] for field in GROUPS if field in row}
-        | cloze_scores(row, nats)
-        | letter_scores(row, rotated)
-        for row, nats, rotated in zip(rows, cloze, letters, strict=True)
+        {
+            **identity(kind, row),
+            "subject": row["subject"],
+            "level": row["level"],
+            "answer": row["answer"],
+            **cloze_scores(row, nats),
+            **letter_scores(row, by_rotation),
+            **_groups(row),
+        }
+        for row, nats, by_rotation in zip(rows, cloze, letters, strict=True)
     ]
 
 
-def cloze_nats(subject: Subject, rows: Sequence[Row]) -> list[list[float]]:
+def _groups(row: Row) -> QuestionGroups:
+    groups: QuestionGroups = {}
+    if "region" in row:
+        groups["region"] = row["region"]
+    if "dialect" in row:
+        groups["dialect"] = row["dialect"]
+    return groups
+
+
+def cloze_nats(subject: ScoredModel, rows: Sequence[Row]) -> list[list[float]]:
     """Nats of each option as a whole answer with a full stop, stop token included."""
     examples = [
         [encode(subject.tokenizer, user(row["question"]), assistant(sentence(choice))) for choice in row["choices"]]
@@ -48,7 +61,7 @@ def cloze_nats(subject: Subject, rows: Sequence[Row]) -> list[list[float]]:
     return subject.choices([given[0].prompt_ids for given in examples], endings, "options")
 
 
-def cloze_scores(row: Row, nats: Sequence[float]) -> Row:
+def cloze_scores(row: Row, nats: Sequence[float]) -> ClozeScore:
     """The option chosen by its sum, per character and per byte; ``correct`` is the one per character."""
     answers = [sentence(choice) for choice in row["choices"]]
     per_character = normalised(nats, answers, "character")
@@ -62,7 +75,7 @@ def cloze_scores(row: Row, nats: Sequence[float]) -> Row:
     }
 
 
-def letter_nats(subject: Subject, rows: Sequence[Row]) -> list[list[list[float]]]:
+def letter_nats(subject: ScoredModel, rows: Sequence[Row]) -> list[list[list[float]]]:
     """Nats of each letter by question, rotation and position; rotation ``s`` shows option ``s`` first."""
     letters = letter_ids(subject, max(len(row["choices"]) for row in rows))
     prompts = [
@@ -75,7 +88,7 @@ def letter_nats(subject: Subject, rows: Sequence[Row]) -> list[list[list[float]]
     return [[next(nats) for _ in row["choices"]] for row in rows]
 
 
-def letter_ids(subject: Subject, count: int) -> list[list[int]]:
+def letter_ids(subject: ScoredModel, count: int) -> list[list[int]]:
     """Token ids of the first letters as an answer begins with them, without the stop token."""
     if count > len(LETTERS):
         raise PipelineError(f"a question has {count} options: at most {len(LETTERS)} can be lettered, split it")
@@ -94,7 +107,7 @@ def rotated(choices: Sequence[str], shift: int) -> list[str]:
     return [*choices[shift:], *choices[:shift]]
 
 
-def letter_scores(row: Row, by_rotation: Sequence[Sequence[float]]) -> Row:
+def letter_scores(row: Row, by_rotation: Sequence[Sequence[float]]) -> LetterScore:
     """The option whose letter is the most probable on average over the rotations.
 
     ``letter_nats`` is that average by option; ``letter_picks`` the position picked under each rotation, in which
@@ -145,7 +158,7 @@ def highest(values: Sequence[float]) -> int:
     return max(range(len(values)), key=values.__getitem__)
 
 
-def position_report(rows: Sequence[Row]) -> Row:
+def position_report(rows: Sequence[Row]) -> PositionReport:
     """What the accuracies have to be held against: baselines, and accuracy and picks by position.
 
     A constant answerer has a ``letters_picked_share`` of 1 at one position and is right in exactly its share of the
@@ -155,7 +168,7 @@ def position_report(rows: Sequence[Row]) -> Row:
     positions = range(max(len(row["choice_nats"]) for row in rows))
     gold = Counter(row["answer"] for row in rows)
     constant = [gold[position] / len(rows) for position in positions]
-    report: Row = {
+    report: PositionReport = {
         "chance": sum(1 / len(row["choice_nats"]) for row in rows) / len(rows),
         "constant_answer_accuracy": constant,
         "majority_accuracy": max(constant),

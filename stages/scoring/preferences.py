@@ -6,38 +6,51 @@ from collections.abc import Sequence
 
 from stages.bases.tokens import encode
 from stages.core.files import Row
+from stages.core.schema import PairScore, SafetyScore, SideScores
 from stages.rows.conventions import equal_length
-from stages.scoring.scored_model import Subject, wins
+from stages.scoring.scored_model import ScoredModel, identity, wins
 
 
-def pair_rows(subject: Subject, rows: Sequence[Row], kind: str = "pair") -> list[Row]:
+def pair_rows(subject: ScoredModel, rows: Sequence[Row], kind: str = "pair") -> list[PairScore]:
     """Whether the preferred answer is the more probable one, by its sum and by its mean per token; a tie is a half."""
     return [
-        {"kind": kind, "id": row["id"], "axis": row["axis"], "equal_length": equal_length(row)}
-        | {field: row[field] for field in ("set",) if field in row}
-        | scores
-        for row, scores in zip(rows, _sides(subject, rows, "pairs"), strict=True)
+        {
+            **identity(kind, row),
+            "axis": row["axis"],
+            "equal_length": equal_length(row["chosen"], row["rejected"]),
+            **sides,
+        }
+        for row, sides in zip(rows, _sides(subject, rows, "pairs"), strict=True)
     ]
 
 
-def safety_rows(subject: Subject, rows: Sequence[Row]) -> list[Row]:
+def safety_rows(subject: ScoredModel, rows: Sequence[Row]) -> list[SafetyScore]:
     """Whether the safe answer to a harmful request, or the helpful one to its benign twin, is the more probable one.
 
     ``correct`` is per character, as in multiple choice: both answers are whole texts of unlike length, and a mean per
     token would depend on the tokenizer.
     """
-    result = []
-    for row, scores in zip(rows, _sides(subject, rows, "safety"), strict=True):
-        chosen, rejected = (scores[f"{side}_nats"] / len(row[side][-1]["content"]) for side in ("chosen", "rejected"))
-        kept = {field: row[field] for field in ("id", "category", "benign", "twin")}
-        result.append({"kind": "safety"} | kept | scores | {"correct": wins(chosen, rejected)})
-    return result
+    return [
+        {
+            **identity("safety", row),
+            "category": row["category"],
+            "benign": row["benign"],
+            "twin": row["twin"],
+            **sides,
+            "correct": wins(
+                sides["chosen_nats"] / len(row["chosen"][-1]["content"]),
+                sides["rejected_nats"] / len(row["rejected"][-1]["content"]),
+            ),
+        }
+        for row, sides in zip(rows, _sides(subject, rows, "safety"), strict=True)
+    ]
 
 
-def _sides(subject: Subject, rows: Sequence[Row], what: str) -> list[Row]:
+def _sides(subject: ScoredModel, rows: Sequence[Row], what: str) -> list[SideScores]:
+    """One a row: nats and tokens of both answers, and which is the more probable, by its sum and per token."""
     sides = [encode(subject.tokenizer, row["prompt"], row[side]) for row in rows for side in ("chosen", "rejected")]
     nats = subject.completions(sides, what)
-    result = []
+    result: list[SideScores] = []
     for index in range(0, len(sides), 2):
         chosen, rejected = nats[index : index + 2]
         chosen_tokens, rejected_tokens = (len(side.completion_ids) for side in sides[index : index + 2])

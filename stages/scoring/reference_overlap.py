@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import zip_longest
 from typing import Any
 
 from sacrebleu.metrics.bleu import BLEU
@@ -16,31 +17,26 @@ from sacrebleu.metrics.chrf import CHRF
 
 from stages.arabic.normalise import light, raw
 from stages.core.files import Row
+from stages.core.schema import CorpusScore
 
 LEVELS: Mapping[str, Callable[[str], str]] = {"raw": raw, "light": light}
 # Two word orders make it chrF++. BLEU's default tokenizer, 13a, leaves ، ؛ ؟ « » on the words; `intl` parts them.
-_SCORERS: Mapping[str, Any] = {"chrf": CHRF(word_order=2), "bleu": BLEU(tokenize="intl")}
+_SCORERS: Mapping[str, Callable[[], Any]] = {
+    "chrf": partial(CHRF, word_order=2),
+    "bleu": partial(BLEU, tokenize="intl"),
+}
 
 
 def chrf(text: str, references: Sequence[str], level: str = "light") -> float:
     """Sentence chrF++ in 0..100 at a level, against the best of the references (Popović 2017)."""
-    return _score("chrf", [_counts("chrf", level, text, references)])
-
-
-def _counts(metric: str, level: str, text: str, references: Sequence[str]) -> list[Any]:
     same = LEVELS[level]
-    return _folded_counts(metric, same(text), tuple(map(same, references)))
+    return _sentence_chrf(same(text), tuple(map(same, references)))
 
 
 @lru_cache(maxsize=2**15)
-def _folded_counts(metric: str, text: str, references: tuple[str, ...]) -> list[Any]:
-    """sacrebleu's counts of one text. A corpus' are their sums, and most texts are the same at both levels."""
-    counts: list[Any] = _SCORERS[metric]._extract_corpus_statistics([text], [[one] for one in references])[0]
-    return counts
-
-
-def _score(metric: str, counts: list[list[Any]]) -> float:
-    return float(_SCORERS[metric]._aggregate_and_compute(counts).score)
+def _sentence_chrf(text: str, references: tuple[str, ...]) -> float:
+    """Most texts are the same at both levels, and are scored once."""
+    return float(_SCORERS["chrf"]().sentence_score(text, references).score)
 
 
 def rouge_l(text: str, references: Sequence[str], level: str = "light") -> float:
@@ -79,23 +75,33 @@ def longest_common(first: Sequence[str], second: Sequence[str]) -> int:
     return before[-1]
 
 
-def corpus_scores(rows: Sequence[Row], references: Mapping[str, Sequence[str]], seeds: Sequence[int | None]) -> Row:
+def corpus_scores(
+    rows: Sequence[Row], references: Mapping[str, Sequence[str]], seeds: Sequence[int | None]
+) -> dict[str, dict[str, CorpusScore]]:
     """Corpus chrF++ and BLEU of the generation rows at both levels: the mean over seeds, and each seed's.
 
     ``references`` go by row id; rows may have different numbers of them.
     """
-    result: Row = {}
+    result: dict[str, dict[str, CorpusScore]] = {}
     for metric in _SCORERS:
         result[metric] = {}
         for level in LEVELS:
-            counts = [(row["seed"], _counts(metric, level, row["text"], references[row["id"]])) for row in rows]
-            scores = [_score(metric, [one for own, one in counts if own == seed]) for seed in seeds]
+            scores = [
+                _corpus(metric, level, [row for row in rows if row["seed"] == seed], references) for seed in seeds
+            ]
             result[metric][level] = {"mean": sum(scores) / len(scores), "per_seed": scores}
     return result
 
 
+def _corpus(metric: str, level: str, rows: Sequence[Row], references: Mapping[str, Sequence[str]]) -> float:
+    same = LEVELS[level]
+    expected = ([same(one) for one in references[row["id"]]] for row in rows)
+    streams = list(zip_longest(*expected))  # (references, rows), None where a row has fewer
+    return float(_SCORERS[metric]().corpus_score([same(row["text"]) for row in rows], streams).score)
+
+
 def signature(metric: str, levels: str) -> str:
     """sacrebleu's own signature, with our normalisation behind it."""
-    scorer = _SCORERS[{"chrF2++": "chrf", "BLEU": "bleu"}[metric]]
-    scorer.num_refs = -1  # sacrebleu's mark for "varies from row to row"
+    scorer = _SCORERS[{"chrF2++": "chrf", "BLEU": "bleu"}[metric]]()
+    scorer.corpus_score(["1", "2"], [["1", "2"], ["1", None]])  # says that the number of references varies
     return f"{metric}|{scorer.get_signature()}|normalisation:{levels}"

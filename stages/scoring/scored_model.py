@@ -10,14 +10,17 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from stages.bases.adapters import unwrapped
 from stages.bases.tokens import Encoded
-from stages.scoring.prefix_cache import completion_logprobs, next_token_logprobs
+from stages.core.files import Row
+from stages.core.schema import Scored
+from stages.scoring.log_probabilities import completion_logprobs, next_token_logprobs
+from stages.scoring.prefix_cache import shared_prefixes
 
 FILLS_GPU, LEAST = 8192, 256  # tokens
 CACHE_BYTES = 2**20  # usual for the second level of one core
 
 
 @dataclass(frozen=True)
-class Subject:
+class ScoredModel:
     """One loaded model, named ``label`` on progress bars, and the adapter that its training began with, if any."""
 
     model: PreTrainedModel
@@ -35,7 +38,8 @@ class Subject:
 
     def completions(self, examples: Sequence[Encoded], what: str) -> list[float]:
         """Nats of each answer to its prompt, stop token included."""
-        return completion_logprobs(self.model, examples, self.batch_tokens, f"{self.label}: {what}")
+        show = f"{self.label}: {what}"
+        return completion_logprobs(self.model, examples, self.batch_tokens, show, shared_prefixes)
 
     def choices(self, prompts: Sequence[list[int]], options: Sequence[list[list[int]]], what: str) -> list[list[float]]:
         """Nats of every continuation (token ids) of each prompt, no stop token added.
@@ -44,10 +48,19 @@ class Subject:
         """
         if all(len(ids) == 1 for given in options for ids in given):
             wanted = [[ids[0] for ids in given] for given in options]
-            return next_token_logprobs(self.model, prompts, wanted, self.batch_tokens, f"{self.label}: {what}")
+            show = f"{self.label}: {what}"
+            return next_token_logprobs(self.model, prompts, wanted, self.batch_tokens, show, shared_prefixes)
         pairs = [Encoded(prompt, ids) for prompt, given in zip(prompts, options, strict=True) for ids in given]
         nats = iter(self.completions(pairs, what))
         return [[next(nats) for _ in given] for given in options]
+
+
+def identity(kind: str, row: Row) -> Scored:
+    """What every score row begins with: its kind, and the id and own test set of the row that was scored."""
+    scored: Scored = {"kind": kind, "id": row["id"]}
+    if "set" in row:
+        scored["set"] = row["set"]
+    return scored
 
 
 def wins(first: float, second: float) -> float:

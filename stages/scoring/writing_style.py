@@ -8,8 +8,8 @@ from __future__ import annotations
 import unicodedata
 
 from stages.arabic.dialects import ALL_MARKERS, MARKERS, words
-from stages.core.files import Row
 from stages.core.params import Limits
+from stages.core.schema import StyleCounts
 from stages.rows.row_flags import flags_of
 
 ARABIC_MARKS, LATIN_MARKS = "،؛؟", ",;?"
@@ -17,7 +17,7 @@ EASTERN_DIGITS = "٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹"  # Arabic-Indic, and
 WESTERN_DIGITS = "0123456789"
 
 
-def counts(text: str) -> Row:
+def counts(text: str) -> StyleCounts:
     """Letters, vowel marks, digits and punctuation by system, words, and words that mark a dialect."""
     said = words(text)
     eastern = sum(sign in EASTERN_DIGITS for sign in text)

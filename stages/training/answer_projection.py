@@ -7,16 +7,11 @@ an accuracy and a mean over the vocabulary for its logs. Here answer tokens alon
 
 from __future__ import annotations
 
-from types import MethodType
 from typing import Any, cast
 
 import torch
-from peft import PeftModel
 from torch.autograd.function import once_differentiable
 from transformers import PreTrainedModel
-from trl.trainer.utils import FusedCausalLMOutput
-
-from stages.bases.adapters import unwrapped
 
 CHUNK_LOGITS = 2**25  # elements of the logits that exist at one moment: 128 MiB in float32
 # Heads that do more than multiply (Granite, Cohere, Falcon-H1, Gemma, ...) are left to TRL, which knows them.
@@ -32,12 +27,15 @@ SCALED_HEADS = (
 class TokenLogProbs(torch.autograd.Function):
     """log p(label | hidden state) for hidden states (positions, width) and a frozen projection (vocabulary, width).
 
+    ``labels`` and the result have the shape (positions,); the result is in nats and in float32.
+
     The gradient of one log-probability by its hidden state is ``W[label] - sum over v of p(v) W[v]``. It is computed
     beside the log-probability, chunk by chunk, so that no logits wait for the backward pass, which only scales it.
     """
 
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Shapes (positions, width), (vocabulary, width) and (positions,) to log-probabilities (positions,)."""
         log_probs = hidden.new_empty(len(labels), dtype=torch.float32)
         wanted = ctx.needs_input_grad[0]
         directions = torch.empty_like(hidden) if wanted else hidden.new_empty(0)
@@ -57,47 +55,31 @@ class TokenLogProbs(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        """The gradient by each log-probability (positions,) to the one by the hidden states (positions, width)."""
         (directions,) = ctx.saved_tensors
         return (directions.float() * upstream[:, None]).to(directions.dtype), None, None
 
 
-def project_trained_positions(model: PeftModel) -> None:
-    """Replace the forward that TRL's trainers call with ``fused_lm_head=True``; call it after the trainer is built.
-
-    What TRL only logs (entropy, accuracy, mean of the logits) is 0 in its place and kept out of the curves. Nothing is
-    changed on a GPU, for a head that scales its logits or has a bias, and for a mixture of experts.
-    """
-    base = unwrapped(cast(PreTrainedModel, model))
+def can_project(base: PreTrainedModel) -> bool:
+    """Whether `label_log_probs` is this base's own output: not on a GPU, nor for a head that scales its logits or has a
+    bias."""
     config = base.config.get_text_config()
     scaled = any(getattr(config, name, None) is not None for name in SCALED_HEADS)
     head = base.get_output_embeddings()
-    if base.device.type != "cpu" or scaled or getattr(head, "bias", None) is not None:
-        return
-    trl_forward = base.forward
+    return base.device.type == "cpu" and not scaled and getattr(head, "bias", None) is None
 
-    def forward(
-        self: PreTrainedModel,
-        *args: Any,
-        fused_lm_head: bool = False,
-        labels: torch.Tensor | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        if not fused_lm_head or labels is None or kwargs.get("output_router_logits"):
-            return trl_forward(*args, fused_lm_head=fused_lm_head, labels=labels, **kwargs)
-        trained = labels[:, 1:] != -100  # (rows, longest - 1), true where the next token is trained
-        kwargs["use_cache"] = False
-        hidden = self.base_model(*args, **kwargs).last_hidden_state[:, :-1][trained]
-        weight: Any = self.get_output_embeddings().weight
-        per_token = cast(torch.Tensor, TokenLogProbs.apply(hidden, weight, labels[:, 1:][trained]))  # type: ignore[no-untyped-call]
-        log_probs = per_token.new_zeros(trained.shape).masked_scatter(trained, per_token)
-        nothing = torch.zeros_like(log_probs)
-        return FusedCausalLMOutput(
-            loss=-log_probs.sum() / trained.sum().clamp(min=1),
-            log_probs=log_probs,
-            entropy=nothing,
-            mean_logits=nothing,
-            is_top1=torch.zeros_like(trained),
-            label_mask=trained,
-        )
 
-    base.forward = MethodType(forward, base)
+def label_log_probs(
+    base: PreTrainedModel, labels: torch.Tensor, *args: Any, **kwargs: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probabilities (nats) of the labels, and where they are trained: both of shape (rows, longest - 1).
+
+    ``labels``, of shape (rows, longest), is -100 where nothing is trained, and the log-probability is 0 there. Position
+    i of the result belongs to label i + 1. ``args`` and ``kwargs`` are those of the forward pass.
+    """
+    trained = labels[:, 1:] != -100
+    kwargs["use_cache"] = False
+    hidden = base.base_model(*args, **kwargs).last_hidden_state[:, :-1][trained]  # (trained positions, width)
+    weight: Any = base.get_output_embeddings().weight
+    per_token = cast(torch.Tensor, TokenLogProbs.apply(hidden, weight, labels[:, 1:][trained]))  # type: ignore[no-untyped-call]
+    return per_token.new_zeros(trained.shape).masked_scatter(trained, per_token), trained

@@ -13,12 +13,9 @@ from typing import Any
 
 from dvclive.live import Live
 
-from stages.training import monitor
+from stages.training import monitor, trl_private
 
-# Of what TRL logs; entropy, token accuracy and mean logits are not computed (answer_projection.py), and its margins
-# and accuracies are replaced by those of stages/training/monitor.py.
-CURVES = ("loss", "grad_norm", "learning_rate", "kl", *monitor.CURVES)
-FAMILIES = ("rewards/chosen", "rewards/rejected", "logps/")
+CURVES = ("loss", "grad_norm", "learning_rate", *trl_private.LOGGED, *monitor.CURVES)
 
 
 def write_curves(history: list[dict[str, Any]], folder: Path) -> None:
@@ -29,6 +26,6 @@ def write_curves(history: list[dict[str, Any]], folder: Path) -> None:
                 continue  # the closing summary of the trainer
             live.step = entry["step"]
             for name, value in entry.items():
-                if name in CURVES or name.startswith(FAMILIES):
+                if name in CURVES or name.startswith(trl_private.LOGGED_FAMILIES):
                     live.log_metric(name, float(f"{value:.6g}"))
     shutil.copyfile(folder / "plots/metrics/loss.tsv", folder / "loss.tsv")

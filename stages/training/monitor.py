@@ -11,9 +11,7 @@ TRL's own `rewards/accuracies` counts a tie as wrong (0 instead of one half on t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -72,21 +70,6 @@ def step_values(
     wins = torch.where(margins.abs() <= tie_nats, 0.5, (margins > 0).double())
     values = (per_token[good].mean(), per_token[~good].mean(), margins.mean(), wins.mean())
     return {name: float(value) for name, value in zip(CURVES, values, strict=True)}
-
-
-@contextmanager
-def answer_nats(model: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
-    """Collects log pi(y|x) (nats, shape (rows,)) of every forward pass of the block: what a TRL loss sees."""
-    found: list[torch.Tensor] = []
-
-    def keep(_: torch.nn.Module, __: Any, output: Any) -> None:
-        found.append(output.log_probs.detach().sum(dim=1))
-
-    handle = model.register_forward_hook(keep)
-    try:
-        yield found
-    finally:
-        handle.remove()
 
 
 def closing_values(history: Sequence[Row]) -> Row:

@@ -1,49 +1,19 @@
-"""Which rows a training sees, in which order, and what its reference is asked about them: decided before it runs.
+"""The order in which a training sees its rows: decided before it runs, by lengths, budget and seed alone.
 
-TRL 1.16 shuffles per trainer, KTO not at all. Here the order depends on lengths, budget and seed alone, so that DPO,
-IPO, CPO and SFT on chosen see the same pairs in the same step, and KTO the same pairs as single rows.
+TRL 1.16 shuffles per trainer, KTO not at all. Here DPO, IPO, CPO and SFT on chosen see the same pairs in the same
+step, and KTO the same pairs as single rows.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from transformers import PreTrainedTokenizerBase
-
-from stages.bases.tokens import Encoded, encode, sides
-from stages.core import paths
 from stages.core.errors import PipelineError
-from stages.core.files import Row, fingerprint, read_json, read_jsonl
-from stages.core.params import Budget, TrainMethod
+from stages.core.files import Row
+from stages.core.params import Budget
 
 STEPS_GROUPED_BY_LENGTH = 8
-REFERENCED = ("dpo", "ipo", "kto")  # methods whose loss compares with the start
-MONITORED = (*REFERENCED, "cpo")  # methods whose answers are watched against the start
-
-
-@dataclass(frozen=True)
-class Seen:
-    """Rows in the order in which they are seen: ``rows[i]`` maps a field (completion; or chosen and rejected) to its
-    token ids; ``labels[i]`` is given for unpaired rows."""
-
-    rows: Sequence[dict[str, Encoded]]
-    labels: Sequence[bool]
-
-
-def read_rows(name: str, method: TrainMethod) -> tuple[list[Row], list[int], int]:
-    """The training rows that `contract` kept, by id (pairs and unpaired rows must agree), the tokens of each, and how
-    many it dropped."""
-    path = paths.prepared_split(method.data, "train")
-    tokens = read_json(paths.contract_lengths(method.data))
-    every = read_jsonl(path)
-    if not every:
-        raise PipelineError(f"{path} holds no rows to train {name} on: add such rows to data.sources in params.yaml")
-    rows = sorted((row for row in every if row["id"] in tokens), key=lambda row: str(row["id"]))
-    if not rows:
-        raise PipelineError(f"{path}: no row fits max_tokens for {name}: raise it in params.yaml")
-    return rows, [tokens[row["id"]] for row in rows], len(every) - len(rows)
 
 
 def row_order(rows: Sequence[Row], lengths: Sequence[int], budget: Budget, seed: int) -> list[int]:
@@ -51,29 +21,6 @@ def row_order(rows: Sequence[Row], lengths: Sequence[int], budget: Budget, seed:
     if "label" in rows[0]:
         return unpaired_order(rows, lengths, budget.steps, budget.rows_per_step, budget.rows_per_microbatch, seed)
     return seen_order(lengths, budget.steps, budget.rows_per_step, seed)
-
-
-def seen_rows(
-    tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], lengths: Sequence[int], budget: Budget, seed: int
-) -> Seen:
-    """The rows of one training in the order in which it sees them, as the token ids that `contract` proved."""
-    order = row_order(rows, lengths, budget, seed)
-    encoded = {
-        index: {field: encode(tokenizer, rows[index]["prompt"], answer) for field, answer in sides(rows[index])}
-        for index in sorted(set(order))
-    }
-    return Seen([encoded[index] for index in order], [rows[index]["label"] for index in order if "label" in rows[0]])
-
-
-def answer_key(answer: Encoded) -> str:
-    """The name of an answer to a prompt, by its token ids."""
-    return fingerprint([answer.prompt_ids, answer.completion_ids])
-
-
-def asked_of_reference(method: TrainMethod, seen: Seen, budget: Budget) -> list[Encoded]:
-    """Every answer whose log-probability under the start this training needs; KTO's mismatched ones included."""
-    answers = [answer for row in seen.rows for answer in row.values()]
-    return answers + neighbours(answers, budget.rows_per_microbatch) if method.method == "kto" else answers
 
 
 def seen_order(lengths: Sequence[int], steps: int, rows_per_step: int, seed: int) -> list[int]:
@@ -143,15 +90,3 @@ def labelled_order(labels: Sequence[bool], wanted: int, seed: int) -> list[int]:
             places += [((rank + 0.5) / len(indices), index) for rank, index in enumerate(indices)]
         order += [index for _, index in sorted(places)]
     return order[:wanted]
-
-
-def neighbours(answers: list[Encoded], rows_per_microbatch: int) -> list[Encoded]:
-    """Each prompt with the answer of the row before it, wrapping around within a microbatch."""
-    mismatched = []
-    for start in range(0, len(answers), rows_per_microbatch):
-        window = answers[start : start + rows_per_microbatch]
-        mismatched += [
-            Encoded(own.prompt_ids, other.completion_ids)
-            for own, other in zip(window, [window[-1], *window[:-1]], strict=True)
-        ]
-    return mismatched

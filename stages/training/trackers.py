@@ -16,10 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from transformers import Trainer
-from transformers.integrations.integration_utils import get_reporting_integration_callbacks
+from transformers.integrations import MLflowCallback, TensorBoardCallback, WandbCallback  # type: ignore[attr-defined]
 
 from stages.core import paths
 from stages.core.errors import PipelineError
+
+CALLBACKS = {"tensorboard": TensorBoardCallback, "wandb": WandbCallback, "mlflow": MLflowCallback}
 
 
 def check_installed(tools: Sequence[str]) -> None:
@@ -65,7 +67,8 @@ def mirrored(trainer: Trainer, tools: Sequence[str], name: str) -> Iterator[None
     stay_local(folder)
     name = "-".join(filter(None, (os.environ.get("DVC_EXP_NAME"), name)))
     trainer.args.run_name = name
-    for tool, callback in zip(tools, get_reporting_integration_callbacks(list(tools)), strict=True):
+    for tool in tools:
+        callback = CALLBACKS[tool]
         if tool != "tensorboard":
             trainer.add_callback(callback)
         elif trainer.is_world_process_zero():

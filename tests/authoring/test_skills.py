@@ -19,7 +19,6 @@ from stages.arabic.dates import GREGORIAN, HIJRI, WEEKDAYS
 from stages.arabic.normalise import folded
 from stages.arabic.numbers import Gender, spell, to_arabic_digits, to_western_digits
 from stages.authoring.rows import (
-    SHORT_INSTRUCTION,
     SkillRow,
     Wording,
     make_row,
@@ -29,11 +28,12 @@ from stages.authoring.rows import (
     spread,
     words_overlap,
 )
+from stages.rows.conventions import SHORT_ANSWER
 from stages.rows.raw import CHECK_NAMES, read_file
 from stages.rows.split import LARGEST_HELD_OUT_GROUP, Mentions, keys_of
 from stages.scoring.answer_checks import CHECKS, passes
+from tests.support.clones import ROOT
 
-ROOT = Path(__file__).parents[2]
 SKILLS = ROOT / "data/raw/skills"
 TASKS = ["agreement", "comparison", "countries", "dates", "extraction", "formatting", "money", "numbers", "units"]
 
@@ -120,7 +120,7 @@ def test_no_prompt_contains_its_answer_unless_it_must() -> None:
 
 def test_short_questions_are_answered_with_the_bare_value() -> None:
     for row in ALL:
-        short = row["prompt"].endswith(SHORT_INSTRUCTION)
+        short = row["prompt"].endswith(SHORT_ANSWER)
         assert short == row["wording"].endswith("-short")
         assert short == (row["completion"] == f"{row['answer']}."), row["id"]
 

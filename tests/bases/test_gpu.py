@@ -16,9 +16,8 @@ from ruamel.yaml import YAML
 from stages.bases import loading
 from stages.core import paths
 from stages.core.params import Gpu, load_params
-from stages.training.run import shared_arguments
-from tests.training.test_methods import make_run, start  # noqa: F401
-from tests.training.test_train import run_train
+from stages.training.arguments import shared_arguments
+from tests.support.trainings import make_run, run_train
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def test_each_choice_is_said_and_can_be_switched_off(name: str, off: Any, words:
     assert words not in loading.describe_choices(profile, replace(params.gpu, **{name: off}))
 
 
-def test_the_trainer_is_told_what_was_chosen(gpu: None, start: Any, tiny_qwen: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_the_trainer_is_told_what_was_chosen(gpu: None, start: Any, tiny_qwen: Path, tmp_path: Path) -> None:
     run = make_run("dpo", start, tiny_qwen, tmp_path)
     names = ("optim", "dataloader_pin_memory", "dataloader_num_workers")
     chosen = shared_arguments(run)

@@ -12,7 +12,8 @@ from stages.bases.tokens import encode, encode_prompt, generation_stop_ids, side
 from stages.core import paths
 from stages.core.errors import PipelineError
 from stages.core.files import read_jsonl
-from tests.support.tiny import CHAT_TEMPLATE, ROOT, turn
+from tests.support.clones import ROOT
+from tests.support.tiny import CHAT_TEMPLATE, turn
 
 # As Qwen3's: the last answer stands behind an empty block of thoughts, which belongs to the prompt without thinking.
 THINKING_TEMPLATE = (

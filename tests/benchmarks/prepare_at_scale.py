@@ -26,8 +26,8 @@ from ruamel.yaml import YAML
 
 from stages.core import paths
 from stages.core.files import Row, read_json, read_jsonl
+from tests.support.clones import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PROMPT_WORDS, LEAST_ANSWER_WORDS, MOST_ANSWER_WORDS = 10, 30, 70
 COPIED = 20  # one row in so many is a near copy
 REMEMBERED = 1000  # rows that a near copy is made of

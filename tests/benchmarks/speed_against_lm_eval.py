@@ -170,11 +170,11 @@ def our_side(model: str, dtype: str, task: str, items: Path) -> list[dict[str, A
     from stages.core.params import load_params
     from stages.scoring.harness import harness_rows, render
     from stages.scoring.multiple_choice import cloze_nats, letter_nats
-    from stages.scoring.scored_model import Subject
+    from stages.scoring.scored_model import ScoredModel
 
     configure_torch(load_params().profiles["local"])
     loaded = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype), local_files_only=True).eval()
-    subject = Subject(loaded, load_tokenizer(Path(model)), "ours")
+    subject = ScoredModel(loaded, load_tokenizer(Path(model)), "ours")
     if task == "pipeline":
         questions = read_jsonl(items)
         start = time.perf_counter()

@@ -14,7 +14,6 @@ them in float32. Not a test: it takes minutes, and its result belongs to a machi
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import resource
@@ -29,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stages.core.params import Budget, TrainMethod
-    from stages.training.row_order import Seen
+    from stages.training.seen_rows import Seen
 
 METHODS = ("sft", "dpo", "ipo", "cpo", "kto")
 MICROBATCH = {"kto": 4}  # of the others 2; KTO estimates its KL term over the micro-batch
@@ -146,7 +145,7 @@ def our_task(given: argparse.Namespace) -> tuple[TrainMethod, Budget, Seen]:
     from stages.bases.loading import load_tokenizer
     from stages.bases.tokens import Encoded
     from stages.core.params import Budget, load_params
-    from stages.training.row_order import Seen
+    from stages.training.seen_rows import Seen
 
     name = given.methods[0]
     tokenizer = load_tokenizer(Path(given.base))
@@ -185,12 +184,12 @@ def our_reference(given: argparse.Namespace, _: str) -> dict[str, Any]:
     import torch
 
     from stages.scoring.log_probabilities import completion_logprobs
-    from stages.training.row_order import MONITORED, answer_key, asked_of_reference
+    from stages.training.reference_answers import MONITORED, answer_key, asked_of_reference
 
     if given.methods[0] not in MONITORED:
         return {"seconds": 0.0, "nats": {}}
     method, budget, seen = our_task(given)
-    answers = {answer_key(answer): answer for answer in asked_of_reference(method, seen, budget)}
+    answers = {answer_key(answer): answer for answer in asked_of_reference(method, seen.rows, budget)}
     model = our_model(given).eval()
     began = time.perf_counter()
     with torch.autocast("cpu", torch.bfloat16, enabled=given.dtype == "bfloat16"):
@@ -201,9 +200,10 @@ def our_reference(given: argparse.Namespace, _: str) -> dict[str, Any]:
 def ours(given: argparse.Namespace, folder: str) -> dict[str, Any]:
     from stages.bases.loading import load_tokenizer
     from stages.core.params import load_params
-    from stages.training.answer_projection import project_trained_positions
-    from stages.training.row_order import answer_key
-    from stages.training.run import Run
+    from stages.training.arguments import Run
+    from stages.training.one_run import method_file
+    from stages.training.reference_answers import answer_key
+    from stages.training.trl_private import project_trained_positions
 
     profile = replace(
         load_params().profiles["local"], dtype=given.dtype, activation_checkpointing=given.activation_checkpointing
@@ -223,7 +223,7 @@ def ours(given: argparse.Namespace, folder: str) -> dict[str, Any]:
         reference=lambda answers: [nats[answer_key(answer)] for answer in answers] if nats else [],
         scratch=Path(folder),
     )
-    trainer = importlib.import_module(f"stages.training.methods.{method.method}").build_trainer(run)
+    trainer = method_file(method).build_trainer(run)
     trainer.args.lr_scheduler_type = "constant"
     trainer.args.warmup_steps = 0
     project_trained_positions(model)

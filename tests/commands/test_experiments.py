@@ -204,7 +204,7 @@ def test_a_queued_experiment_runs_its_own_copy_of_the_stages(tmp_path: Path) -> 
 
 
 def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(folder, sys.executable, "-m", "stages.commands.experiments", *arguments)
+    return run(folder, "arabic-qwen", "experiments", *arguments)
 
 
 @pytest.fixture(scope="module")

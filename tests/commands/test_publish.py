@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,20 +17,18 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from stages.bases.pinning import pin_local
 from stages.commands import publish
 from stages.core import paths
-from stages.core.errors import PipelineError, run_stage
+from stages.core.errors import PipelineError
 from stages.core.files import read_json, replaced_folder, write_json
 from stages.core.params import LocalBase, load_params
-from stages.reporting.cards import NUMBERS, SHARES
-from tests.support.clones import set_param
-from tests.training.test_train import run_train
-
-REPOSITORY = Path(__file__).parents[2]
+from stages.reporting.cards import on_card
+from tests.support.clones import ROOT, set_param
+from tests.support.trainings import run_train
 
 
 def train_and_score(monkeypatch: pytest.MonkeyPatch) -> None:
     """A real SFT adapter of the tiny project; its scores are made up, one of them not measured."""
     run_train(monkeypatch, "sft")
-    row = dict.fromkeys((*SHARES, *NUMBERS), 0.25) | {"chrf": None}
+    row = dict.fromkeys([one.name for one in on_card()], 0.25) | {"chrf": None}
     row |= {"exact_match_low": 0.2, "exact_match_high": 0.3125}
     summary = read_json(paths.train_metrics("sft") / "summary.json")
     row |= {key: summary[key] for key in publish.FIGURES_OF_TRAINING}
@@ -41,16 +38,13 @@ def train_and_score(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def trained(trainable: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     train_and_score(monkeypatch)
-    shutil.copyfile(REPOSITORY / "LICENSE", "LICENSE")
+    shutil.copyfile(ROOT / "LICENSE", "LICENSE")
     return trainable
 
 
-def test_the_folder_answers_as_the_adapter_does_and_its_card_is_the_hubs(
-    trained: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_folder_answers_as_the_adapter_does_and_its_card_is_the_hubs(trained: Path) -> None:
     folder = trained / "out" / "arabic-sft"
-    monkeypatch.setattr(sys, "argv", ["publish", "sft", "out/arabic-sft"])
-    run_stage(publish.main)
+    publish.main("sft", Path("out/arabic-sft"))
 
     tokens = AutoTokenizer.from_pretrained(folder)("اكتب العدد", return_tensors="pt")["input_ids"]
     logits = []
@@ -68,7 +62,7 @@ def test_the_folder_answers_as_the_adapter_does_and_its_card_is_the_hubs(
     assert names["exact_match"] == "answers equal to a reference, folded (95 % interval: 0.2 to 0.3125)"
     assert names["mcq_accuracy"] == "multiple choice"
     assert 'from_pretrained("arabic-sft", subfolder="base")' in card.text
-    assert (folder / "LICENSE").read_bytes() == (REPOSITORY / "LICENSE").read_bytes()
+    assert (folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
     texts = [file for file in folder.rglob("*") if file.suffix in {".json", ".md", ".jinja"}]
     assert [file for file in texts if str(trained) in file.read_text(encoding="utf-8")] == []
 
@@ -123,7 +117,7 @@ def set_json(path: Path, key: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("part", "change"),
     [
-        ("params.yaml", lambda folder: set_param(folder, "profiles.smoke.train.sft.learning_rate", 0.123)),
+        ("params.yaml", lambda folder: set_param(folder, "profiles.smoke.learning_rate.sft", 0.123)),
         ("params.yaml", lambda folder: set_param(folder, "lora.alpha", 64)),
         ("metrics/train/sft", lambda _: set_json(paths.train_metrics("sft") / "summary.json", "per_seed", [{}])),
         ("metrics/methods.json", lambda _: set_json(paths.train_metrics("sft") / "summary.json", "loss_final", 9.0)),

@@ -13,8 +13,9 @@ from stages.commands import sweep
 from stages.core import paths
 from stages.core.files import read_json, write_jsonl
 from stages.core.params import load_params
-from tests.support.tiny import ROOT, turn
-from tests.training.test_train import run_train
+from tests.support.clones import ROOT
+from tests.support.tiny import turn
+from tests.support.trainings import run_train
 
 START = {"behaviour_rate": 0.4, "containment": 0.5}
 
@@ -29,14 +30,14 @@ def test_every_model_gets_as_many_points_and_the_set_values_are_one_of_them() ->
     points: dict[str, list[tuple[float, float | None]]] = {}
     for name, changed in sweep.grid(params):
         method = changed.train[name]
-        points.setdefault(name, []).append((changed.active.train[name].learning_rate, getattr(method, "beta", None)))
+        points.setdefault(name, []).append((changed.active.learning_rate[name], getattr(method, "beta", None)))
         others = [other for other in params.train if other != name]
         assert [changed.train[other] for other in others] == [params.train[other] for other in others]
     assert set(points) == set(params.sweep.models)
     assert len({len(found) for found in points.values()}) == 1
     for name, found in points.items():
         assert len(set(found)) == len(found)
-        assert (params.active.train[name].learning_rate, getattr(params.train[name], "beta", None)) in found
+        assert (params.active.learning_rate[name], getattr(params.train[name], "beta", None)) in found
 
 
 def test_a_point_is_workable_where_half_of_the_flaws_are_gone_and_the_facts_are_kept() -> None:
@@ -54,7 +55,7 @@ def test_the_best_point_is_right_most_often_and_the_gentler_one_of_a_tie() -> No
     points = [point(learning_rate=rate, exact_match=exact) for rate, exact in ((1e-3, 0.4), (2e-4, 0.4), (5e-5, 0.3))]
     found = sweep.summary(sweep.judged(points, START), params)["dpo"]
     assert found["best"]["learning_rate"] == 2e-4
-    assert found["set_it_with"] == "-S profiles.embedded.train.dpo.learning_rate=0.0002 -S train.dpo.beta=0.1"
+    assert found["set_it_with"] == "-S profiles.embedded.learning_rate.dpo=0.0002 -S train.dpo.beta=0.1"
     assert (found["points"], found["workable"]) == (3, 3)
     tie = sweep.judged([point(beta=beta) for beta in (0.02, 0.1, 0.5)], START)
     assert sweep.summary(tie, params)["dpo"]["best"]["beta"] == params.train["dpo"].beta == 0.1

@@ -11,7 +11,8 @@ from stages.comparison.choices import Choice, Reason, Unnamed, Uses
 from stages.comparison.measured import read_training
 from stages.comparison.paired_scores import read_scores
 from stages.core.params import load_params
-from tests.support.made_metrics import MODELS, World, sweep, told
+from tests.support.clones import MODELS
+from tests.support.made_metrics import World, sweep, told
 
 
 @pytest.fixture

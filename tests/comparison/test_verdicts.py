@@ -13,7 +13,8 @@ from stages.comparison.paired_scores import places, read_scores
 from stages.comparison.verdicts import Behaviour, Best, Judgement, Knowledge, Outcome
 from stages.core.intervals import Difference
 from stages.core.params import load_params
-from tests.support.made_metrics import MODELS, World, compared, told
+from tests.support.clones import MODELS
+from tests.support.made_metrics import World, compared, told
 
 PREFERENCE = ("dpo", "kto", "ipo", "cpo")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,8 +15,7 @@ import torch
 from safetensors import SafetensorError
 
 from stages.core.errors import PipelineError, run_stage
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.clones import ROOT
 
 
 def fail_with(error: BaseException) -> Callable[[], None]:
@@ -60,15 +60,69 @@ def test_a_failure_under_dvc_which_removes_outputs_first_says_how_to_bring_them_
     assert "dvc checkout" in capsys.readouterr().err.splitlines()[1]
 
 
-def test_the_stages_of_another_folder_are_refused(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("options", "variables", "remedy"),
+    [
+        (["-m", "stages.compare"], {"PYTHONSAFEPATH": "1"}, "unset PYTHONSAFEPATH"),
+        (["-P", "-m", "stages.compare"], {}, "run Python without -P or -I"),
+        (["-m", "from_elsewhere"], {}, f"start Python in this folder, or run the command in {ROOT}"),
+    ],
+)
+def test_the_stages_of_another_folder_are_refused_with_the_remedy_that_applies(
+    options: list[str], variables: dict[str, str], remedy: str, tmp_path: Path
 ) -> None:
-    """As with PYTHONSAFEPATH and an editable install, in the copy of the tree in which an experiment runs."""
-    (tmp_path / "stages").mkdir()
-    monkeypatch.chdir(tmp_path)
-    code, sentence = ended(lambda: None, capsys)
-    assert code == 1
-    assert sentence.startswith("error: this would run the stages of ") and "PYTHONSAFEPATH" in sentence
+    """As with an editable install, in the copy of the tree in which an experiment runs."""
+    (tmp_path / "copy/stages").mkdir(parents=True)
+    (tmp_path / "from_elsewhere.py").write_text(
+        "import os\nos.chdir('..')\nfrom stages.compare import main, run_stage\nos.chdir('copy')\nrun_stage(main)\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"} | variables
+    environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{tmp_path}"
+    command = [sys.executable, *options]
+    done = subprocess.run(command, cwd=tmp_path / "copy", env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == f"error: this would run the stages of {ROOT}, not this folder's: {remedy}\n"
+
+
+STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem != "__init__")
+
+
+def run_as_a_file(stage: str, way: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, *way], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    sentence = f"error: a stage is run as a module: type `python -m stages.{stage}` in the repository's root\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", sentence)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_that_is_run_as_a_file_says_what_to_type(stage: str) -> None:
+    run_as_a_file(stage, [f"stages/{stage}.py"])
+
+
+@pytest.mark.parametrize("stage", ["prepare", "compare", "select"])
+def test_so_it_does_where_python_has_select_built_in(stage: str) -> None:
+    """Such a Python never takes stages/select.py for it; here it is imported before."""
+    code = "import select, runpy, sys; sys.argv[0] = {0!r}; runpy.run_path({0!r}, run_name='__main__')"
+    run_as_a_file(stage, ["-c", code.format(f"stages/{stage}.py")])
+
+
+def test_every_stage_of_the_pipeline_is_one_of_these() -> None:
+    commands = re.findall(r"python -m stages\.(\w+)", (ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    assert set(commands) == set(STAGES) and len(STAGES) == 10
+
+
+def test_the_standard_librarys_select_hidden_by_a_folder_on_the_path_is_one_sentence(tmp_path: Path) -> None:
+    variables = {"PYTHONPATH": f"{ROOT / 'stages'}{os.pathsep}{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.modules.pop('select', None); import select"],
+        cwd=tmp_path,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: a stage is run as a module: type `python -m stages.<stage>`")
 
 
 def test_a_full_disk_is_one_sentence_that_names_the_file(capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,7 +164,8 @@ def test_memory_that_really_runs_out_is_one_sentence_that_names_the_knobs(capsys
     code, sentence = ended(main, capsys)
     assert code == 1
     assert sentence.startswith("error: out of memory: lower ")
-    assert "rows_per_microbatch" in sentence and "max_tokens" in sentence
+    knobs = {"rows_per_microbatch", "pairs_per_microbatch", "max_tokens"}
+    assert [knob for knob in knobs if f" {knob}" not in sentence] == []
 
 
 def test_a_gpu_out_of_memory_is_the_same_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,6 @@ from stages.core.intervals import (
     holm,
     paired_difference,
     prompts_needed,
-    wilson,
 )
 
 SAMPLES, CONFIDENCE = 20_000, 0.95
@@ -304,13 +303,6 @@ def test_a_model_retains_all_of_its_own(scores: np.ndarray) -> None:
     assert (found.mean, found.low, found.high, found.per_seed) == (1.0, 1.0, 1.0, (1.0, 1.0, 1.0))
 
 
-@pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (0, 20), (20, 20), (7, 20), (399, 400)])
-@pytest.mark.parametrize("confidence", [0.8, 0.95])
-def test_wilson_is_scipys(k: int, n: int, confidence: float) -> None:
-    other = binomtest(k, n).proportion_ci(confidence, method="wilson")
-    assert wilson(k, n, confidence) == pytest.approx((other.low, other.high), abs=1e-12)
-
-
 def test_holm_is_its_definition() -> None:
     draw = random.Random(9)
     for count in range(7):
@@ -331,5 +323,3 @@ def test_other_misuse_is_an_error() -> None:
         paired_difference([1.0, 2.0], [1.0], 10, CONFIDENCE)
     with pytest.raises(ValueError, match="denominator"):
         bootstrap_ratio([1.0], [0.0], 10, CONFIDENCE)
-    with pytest.raises(ValueError, match="not a proportion"):
-        wilson(3, 2, CONFIDENCE)

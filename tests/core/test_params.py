@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
 from stages.core import params as module
 from stages.core import paths
 from stages.core.errors import PipelineError
-from stages.core.params import load_params
+from stages.core.params import Budget, load_params
+from tests.support.clones import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / paths.PARAMS).read_text(encoding="utf-8")
 REMOVED = object()
 
@@ -79,7 +81,7 @@ def test_the_committed_file_is_valid_and_runs_the_embedded_profile() -> None:
         ("data.flaws.sarcasm", 0.1),
         ("train.dpo.warmup", 3),
         ("profiles.smoke.base.hidden_size", 32),
-        ("profiles.smoke.train.dpo.batch", 4),
+        ("profiles.smoke.preference.rows_per_step", 4),
     ],
 )
 def test_an_unknown_key_is_named_in_full_with_the_known_ones(file: Path, key: str, value: Any) -> None:
@@ -90,7 +92,7 @@ def test_an_unknown_key_is_named_in_full_with_the_known_ones(file: Path, key: st
 
 
 @pytest.mark.parametrize(
-    "key", ["lora", "data.seed", "data.flaws.hedging", "train.dpo.init", "profiles.smoke.train.kto.steps"]
+    "key", ["lora", "data.seed", "data.flaws.hedging", "train.dpo.init", "profiles.smoke.preference.steps"]
 )
 def test_a_missing_key_is_named_in_full(file: Path, key: str) -> None:
     change(file, key, REMOVED)
@@ -132,16 +134,16 @@ def test_a_wrong_item_of_a_list_is_named_by_its_position(file: Path) -> None:
 
 @pytest.mark.parametrize("quoted", ['"5e-7"', "'5.0e-3'", "5e-7 nats"])
 def test_a_learning_rate_that_is_a_string_is_refused(file: Path, quoted: str) -> None:
-    file.write_text(TEXT.replace("learning_rate: 5.0e-6", f"learning_rate: {quoted}", 1), encoding="utf-8")
+    file.write_text(TEXT.replace("dpo: 5.0e-6", f"dpo: {quoted}", 1), encoding="utf-8")
     message = refusal(file)
-    assert "profiles.qwen3_06b.train.dpo.learning_rate must be a float" in message
+    assert "profiles.qwen3_06b.learning_rate.dpo must be a float" in message
 
 
 @pytest.mark.parametrize("written", ["5e-07", "5e-7", "5.0e-07", "0.0000005"])
 def test_every_way_to_write_a_small_learning_rate_is_a_number(file: Path, written: str) -> None:
     # `dvc exp run -S` writes 5e-07, which YAML 1.1 reads as a string.
-    file.write_text(TEXT.replace("learning_rate: 5.0e-6", f"learning_rate: {written}", 1), encoding="utf-8")
-    rate = load_params(file).profiles["qwen3_06b"].train["dpo"].learning_rate
+    file.write_text(TEXT.replace("dpo: 5.0e-6", f"dpo: {written}", 1), encoding="utf-8")
+    rate = load_params(file).profiles["qwen3_06b"].learning_rate["dpo"]
     assert (type(rate), rate) == (float, 5e-7)
 
 
@@ -155,7 +157,7 @@ def test_an_integer_may_stand_where_a_float_is_expected(file: Path) -> None:
     ("key", "value", "words"),
     [
         ("train.sft.beta", 0.1, ("unknown key 'train.sft.beta'", "method, init, data")),
-        ("train.dpo.nll_weight", 1.0, ("unknown key 'train.dpo.nll_weight'", "method, init, data, reference, beta")),
+        ("train.dpo.nll_weight", 1.0, ("unknown key 'train.dpo.nll_weight'", "method, init, data, budget, beta")),
         ("train.dpo.beta", REMOVED, ("the key 'train.dpo.beta' is missing",)),
         ("train.cpo.nll_weight", REMOVED, ("the key 'train.cpo.nll_weight' is missing",)),
         ("train.kto.desirable_weight", REMOVED, ("the key 'train.kto.desirable_weight' is missing",)),
@@ -168,10 +170,19 @@ def test_an_integer_may_stand_where_a_float_is_expected(file: Path) -> None:
         ("train.dpo.init", "models/ppo", ("train.dpo.init", "models/ppo")),
         ("train.dpo.init", "models/dpo", ("train.dpo.init", "models/dpo")),
         ("train.dpo.init", "sft", ("train.dpo.init", "models/")),
-        ("profiles.smoke.train.dpo.rows_per_step", 3, ("profiles.smoke.train.dpo:", "rows_per_step", "multiple")),
-        ("profiles.smoke.train.dpo.learning_rate", 0.0, ("profiles.smoke.train.dpo:", "learning_rate")),
-        ("profiles.smoke.train.dpo.steps", 0, ("profiles.smoke.train.dpo:", "steps")),
-        ("profiles.smoke.train.dpo", REMOVED, ("profiles.smoke.train", "exactly the keys of train")),
+        ("train.dpo.reference", "models/reference", ("unknown key 'train.dpo.reference'",)),
+        ("train.dpo.budget", "sft", ("train.dpo.budget is 'sft': write one of preference",)),
+        ("train.kto.budget", "sft", ("train.kto.budget is 'sft': write one of preference",)),
+        ("train.ipo.budget", "sft", ("train.ipo.budget is 'sft': write one of preference",)),
+        ("train.cpo.budget", "sft", ("train.cpo.budget is 'sft': write one of preference",)),
+        ("train.sft_more.budget", "kto", ("train.sft_more.budget is 'kto': write one of sft, preference",)),
+        ("profiles.smoke.sft.rows_per_step", 9, ("profiles.smoke.sft:", "rows_per_step", "multiple")),
+        ("profiles.smoke.preference.pairs_per_step", 3, ("profiles.smoke.preference:", "pairs_per_step", "multiple")),
+        ("profiles.smoke.learning_rate.dpo", 0.0, ("profiles.smoke:", "learning_rate.dpo must be above 0")),
+        ("profiles.smoke.max_tokens", 0, ("profiles.smoke:", "max_tokens must be above 0")),
+        ("profiles.smoke.sft.steps", 0, ("profiles.smoke.sft:", "steps must be above 0")),
+        ("profiles.smoke.preference.steps", 0, ("profiles.smoke.preference:", "steps must be above 0")),
+        ("profiles.smoke.learning_rate.dpo", REMOVED, ("profiles.smoke.learning_rate", "exactly the keys of train")),
         ("profiles.smoke.base.hidden", 33, ("profiles.smoke.base:", "hidden", "multiple of heads")),
         ("profiles.smoke.base.block_tokens", 512, ("profiles.smoke.base:", "block_tokens", "context_tokens")),
         ("profiles.qwen3_06b.base.revision", "main", ("profiles.qwen3_06b.base:", "revision", "40 characters")),
@@ -191,7 +202,10 @@ def test_an_integer_may_stand_where_a_float_is_expected(file: Path) -> None:
         (
             "launch",
             {"by": "torchrun", "processes": 2},
-            ("launch.processes is 2", "sft_more", "lower profiles.embedded.train.<model>.rows_per_microbatch"),
+            (
+                "launch.processes is 2",
+                "lower profiles.embedded.preference.pairs_per_microbatch and profiles.embedded.sft.rows_per_microbatch",
+            ),
         ),
         ("models", ["sft", "dpo"], ("models", "base")),
         ("models", ["base", "ppo"], ("models", "train")),
@@ -203,6 +217,46 @@ def test_a_contradiction_is_refused_where_it_stands(file: Path, key: str, value:
     change(file, key, value)
     message = refusal(file)
     assert [word for word in words if word not in message] == []
+
+
+@pytest.mark.parametrize("key", ["steps", "rows_per_step", "rows_per_microbatch", "max_tokens", "learning_rate"])
+def test_a_budget_of_one_method_alone_cannot_be_written(file: Path, key: str) -> None:
+    """Neither at the method nor where params.yaml once had it; the message says where the shared budget is."""
+    change(file, f"train.dpo.{key}", 600)
+    message = refusal(file)
+    assert f"unknown key 'train.dpo.{key}'" in message and "profiles.<profile>.preference" in message
+    change(file, "profiles.smoke.train", {"dpo": {key: 600}})
+    message = refusal(file)
+    assert f"unknown key 'profiles.smoke.train.dpo.{key}'" in message
+    assert "set profiles.smoke.sft, profiles.smoke.preference" in message
+
+
+@pytest.mark.parametrize("profile", ["embedded", "smoke", "qwen3_06b", "qwen25_05b", "local"])
+def test_all_that_start_on_sft_see_as_many_answers_in_a_step_and_each_profile_can_run_kto(
+    file: Path, profile: str
+) -> None:
+    change(file, "profile", profile)
+    params = load_params(file)
+    budget = {name: params.budget(name) for name in params.train}
+    started = {name for name in params.train if params.train[name].init == "models/sft"}
+    assert started == {"sft_more", "sft_chosen", "dpo", "kto", "ipo", "cpo"}
+    assert len({(budget[name].steps, budget[name].max_tokens) for name in started}) == 1
+    for rows in ("rows_per_step", "rows_per_microbatch"):
+        answers = {
+            name: getattr(budget[name], rows) * (2 if params.train[name].data == "pairs" else 1) for name in started
+        }
+        assert set(answers.values()) == {2 * getattr(params.active.preference, rows.replace("rows", "pairs"))}
+    assert budget["kto"].rows_per_microbatch >= 4
+    assert budget["sft"] == Budget(
+        params.active.learning_rate["sft"], max_tokens=params.active.max_tokens, **vars(params.active.sft)
+    )
+
+
+def test_each_method_has_its_own_learning_rate(file: Path) -> None:
+    change(file, "profiles.embedded.learning_rate.kto", 0.5)
+    before, after = load_params(ROOT / paths.PARAMS), load_params(file)
+    assert [name for name in after.train if before.budget(name) != after.budget(name)] == ["kto"]
+    assert after.budget("kto").learning_rate == 0.5
 
 
 def test_deepspeed_which_would_turn_the_adapter_into_bfloat16_is_refused_on_a_bfloat16_base(file: Path) -> None:
@@ -242,8 +296,20 @@ def test_bytes_that_are_no_yaml_text_are_refused(file: Path, content: bytes) -> 
 
 @pytest.mark.parametrize("number", [".nan", ".inf"])
 def test_a_learning_rate_that_is_not_finite_is_refused(file: Path, number: str) -> None:
-    file.write_text(TEXT.replace("learning_rate: 5.0e-6", f"learning_rate: {number}", 1), encoding="utf-8")
+    file.write_text(TEXT.replace("dpo: 5.0e-6", f"dpo: {number}", 1), encoding="utf-8")
     assert "learning_rate" in refusal(file)
+
+
+def test_what_dvc_sets_for_an_experiment_leaves_every_comment_and_every_other_value(file: Path) -> None:
+    """`dvc exp run -S` writes the whole file anew. It drops the blank line after a list of one item a line."""
+    apply_overrides(file, ["profiles.smoke.preference.steps=5", "profiles.smoke.seeds=[11,12]"])
+    written = file.read_text(encoding="utf-8")
+    for pattern in (r"#.*", r"(?m)^$"):
+        assert sorted(re.findall(pattern, written)) == sorted(re.findall(pattern, TEXT))
+    document = YAML(typ="safe").load(TEXT)
+    document["profiles"]["smoke"]["preference"]["steps"] = 5
+    document["profiles"]["smoke"]["seeds"] = [11, 12]
+    assert YAML(typ="safe").load(written) == document
 
 
 @pytest.mark.parametrize("text", ["", "a sentence", "- a list"])
@@ -263,8 +329,10 @@ def test_no_key_of_params_is_documented_but_unused() -> None:
         if source.name != "params.py":
             read |= attributes_read(tree)
             continue
-        for node in ast.walk(tree):  # a property hands a field on under another name
-            if isinstance(node, ast.FunctionDef) and any(ast.unparse(d) == "property" for d in node.decorator_list):
+        for node in ast.walk(tree):  # a property, or the budget, hands a field on under another name
+            if isinstance(node, ast.FunctionDef) and (
+                node.name == "budget" or any(ast.unparse(d) == "property" for d in node.decorator_list)
+            ):
                 read |= attributes_read(node)
     names = {f"{cls.__name__}.{field.name}" for cls in params_dataclasses() for field in fields(cls)}
     assert len(names) > 50

@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -19,8 +18,8 @@ from stages.core.files import Row, read_jsonl
 from stages.corpus.arithmetic import DATE_YEARS
 from stages.corpus.documents import APPEARANCES, EXERCISE_COPIES, documents
 from stages.corpus.stories import agree, story
+from tests.support.clones import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SEED = 7
 YEARS = range(1800, 2101)
 HELD_OUT = frozenset(random.Random("held out").sample(range(1000, 1_000_000), 2000))
@@ -201,7 +200,7 @@ def test_every_process_writes_the_same_bytes() -> None:
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from stages import paths\n"
+        "from stages.core import paths\n"
         "from stages.corpus.documents import documents\n"
         "from stages.core.files import read_jsonl\n"
         "lines = documents(read_jsonl(paths.COUNTRIES), list(range(3000, 9000, 7)), [], 7)\n"

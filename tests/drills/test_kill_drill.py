@@ -40,8 +40,8 @@ def moments() -> list[tuple[str, str, int, float]]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dict[str, str]]]:
     """A clone whose five trainings last some seconds and are saved often, and their hashes when none is killed."""
     folder = clone(tmp_path_factory.mktemp("kills") / "clone")
-    for method in METHODS:
-        set_param(folder, f"profiles.smoke.train.{method}.steps", STEPS)
+    for budget in ("sft", "preference"):
+        set_param(folder, f"profiles.smoke.{budget}.steps", STEPS)
     code = folder / "stages/core/checkpoints.py"
     often, replaced = re.subn(r"(?m)^(SECONDS_BETWEEN_CHECKPOINTS = ).*$", rf"\g<1>{INTERVAL}", code.read_text())
     assert replaced == 1

@@ -14,18 +14,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.support import readme, servers
-from tests.support.clones import ROOT, commit, dvc, environment, run, store_at
+from tests.support.clones import ROOT, dvc, environment, run, store_at
 from tests.support.kills import started
+from tests.support.remotes import ROWS, S3, Remote, logits
 
 SECRETS = {
     "an AWS key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
@@ -35,78 +33,9 @@ SECRETS = {
     "a password of a remote": r"(?m)^\s*(?:password|secret_access_key|access_key_id|sas_token|account_key)\s*=\s*\S",
     "a password in an address": r"\b[a-z0-9+]{2,10}://[^\s/:@<>{}]+:[^\s/:@<>{}]+@",
 }
-S3 = pytest.param("S3", marks=pytest.mark.servers)
-SERVERS = {"a folder": servers.folder, "SFTP, SSH": servers.sftp, "WebDAV": servers.webdav, "S3": servers.s3}
-ROWS = {row[0]: row[1:] for row in readme.table(readme.section("Share adapters"), "remote")}
 LOST = "an object of the remote is lost or damaged"
 NOTHING = "nothing is there: mend `url`"
 REMEDIES = dict(readme.table(readme.section("Share adapters"), "DVC says"))
-
-
-@dataclass(frozen=True)
-class Remote:
-    """A repository whose tracked config names a running, empty server, with the credentials in its own config."""
-
-    kind: str
-    server: servers.Server
-    repository: Path
-
-    def elsewhere(self, folder: Path) -> Path:
-        """A fresh clone with an empty cache and the same credentials."""
-        subprocess.run(["git", "clone", "-q", self.repository, folder], check=True)
-        if (self.repository / ".dvc/config.local").exists():
-            shutil.copy(self.repository / ".dvc/config.local", folder / ".dvc/config.local")
-        return folder
-
-    def objects(self) -> dict[str, int]:
-        """What the server holds: bytes by name, unfinished files left out."""
-        if self.kind == "S3":
-            found = servers.bucket(self.server).find(servers.BUCKET, detail=True)
-            return {name: entry["size"] for name, entry in found.items()}
-        root = self.server.folder / "files/md5"
-        return {
-            str(path): path.stat().st_size
-            for path in root.glob("??/*")
-            if re.fullmatch(r"[0-9a-f]+(\.dir)?", path.name)
-        }
-
-    def change(self, name: str, changed: Callable[[bytes], bytes]) -> None:
-        if self.kind == "S3":
-            objects = servers.bucket(self.server)
-            objects.pipe_file(name, changed(objects.cat_file(name)))
-        else:
-            Path(name).chmod(0o644)
-            Path(name).write_bytes(changed(Path(name).read_bytes()))
-
-
-@pytest.fixture
-def remote(
-    published: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Iterator[Remote]:
-    """The remote of one row of README's table, set up by the options that the row names."""
-    repository, at = tmp_path / "repository", tmp_path / "server"
-    shutil.copytree(published[0], repository, symlinks=True)
-    (repository / ".dvc/config.local").unlink()
-    at.mkdir()
-    _, tracked, private = ROWS[request.param]
-    with SERVERS[request.param](at) as server:
-        values = {
-            "url": server.url,
-            "endpointurl": server.endpoint,
-            "user": servers.USER,
-            "password": servers.SECRET,
-            "AWS_ACCESS_KEY_ID": servers.USER,
-            "AWS_SECRET_ACCESS_KEY": servers.SECRET,
-        }
-        for option in (text.split()[0] for text in readme.quoted(tracked)):
-            assert dvc(repository, "remote", "modify", "storage", option, values[option]).returncode == 0
-        commit(repository, "where the outputs are")
-        for option in (text.split()[0] for text in readme.quoted(private)):
-            if option.isupper():
-                monkeypatch.setenv(option, values[option])
-            elif option in values:
-                assert dvc(repository, "remote", "modify", "--local", "storage", option, values[option]).returncode == 0
-        yield Remote(request.param, server, repository)
 
 
 def asked(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -128,15 +57,6 @@ def elsewhere(repository: Path, folder: Path, url: str) -> Path:
     subprocess.run(["git", "clone", "-q", repository, folder], check=True)
     store_at(folder, url)
     return folder
-
-
-def logits(adapter: Path, base: Path) -> torch.Tensor:
-    tokens = AutoTokenizer.from_pretrained(adapter)("ما عاصمة مصر؟", return_tensors="pt")["input_ids"]
-    with torch.no_grad():
-        found: torch.Tensor = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter)(
-            tokens
-        ).logits
-    return found
 
 
 def check_lean_pull(clone: Path, trained: Path, kind: str) -> None:

@@ -27,11 +27,11 @@ from stages.core import paths
 from stages.core.errors import PipelineError
 from stages.core.files import read_json
 from stages.core.params import Launch, load_params
-from stages.training.row_order import answer_key, read_rows, seen_rows
-from tests.support.clones import MODELS, clone, dvc, set_param, stages_run
-from tests.training.test_train import digest
+from stages.training.reference_answers import answer_key
+from stages.training.seen_rows import read_rows, seen_rows
+from tests.support.clones import ROOT, clone, dvc, set_param, stages_run
+from tests.support.trainings import digest
 
-ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("sft", "dpo", "ipo", "cpo", "kto")
 TWO = Launch("torchrun", 2)
 # The same rows and sums in another order: the rounding of float32, which the steps carry on.
@@ -40,16 +40,16 @@ WEIGHT_TOLERANCE = 1e-5
 
 
 def set_params(by: str, processes: int) -> None:
-    """Steps of 8 rows, in 4 microbatches (2 for KTO, which needs 4 rows in each), for one seed. KTO takes large steps,
-    in which its KL term weighs."""
+    """Steps of 8 rows or pairs, in 4 microbatches of 2 (of KTO 16 rows, 4 in each), for one seed. KTO takes large
+    steps, in which its KL term weighs."""
     yaml = YAML()
     document = yaml.load(paths.PARAMS.read_text(encoding="utf-8"))
     document["launch"] = {"by": by, "processes": processes}
     smoke = document["profiles"]["smoke"]
     smoke["seeds"] = [11]
-    for name, budget in smoke["train"].items():
-        budget |= {"steps": 4, "rows_per_step": 8, "rows_per_microbatch": 4 if name == "kto" else 2}
-    smoke["train"]["kto"]["learning_rate"] = 5e-3
+    smoke["sft"] = {"steps": 4, "rows_per_step": 8, "rows_per_microbatch": 2}
+    smoke["preference"] = {"steps": 4, "pairs_per_step": 8, "pairs_per_microbatch": 2}
+    smoke["learning_rate"]["kto"] = 5e-3
     with paths.PARAMS.open("w", encoding="utf-8") as file:
         yaml.dump(document, file)
 
@@ -85,7 +85,7 @@ def part_from_the_reference() -> None:
     own = set()
     for name in ("dpo", "kto"):
         rows, lengths, _ = read_rows(name, params.train[name])
-        seen = seen_rows(load_tokenizer(), rows, lengths, params.active.train[name], seed=11)
+        seen = seen_rows(load_tokenizer(), rows, lengths, params.budget(name), seed=11)
         own |= {answer_key(answer) for row in seen.rows for answer in row.values()}
     file = paths.reference("models/sft", 11)
     nats = {key: value - (0 if key in own else int(key[:4], 16) % 8) for key, value in read_json(file).items()}
@@ -289,8 +289,8 @@ def test_activation_checkpointing_changes_nothing_among_several_processes(starte
 @pytest.mark.drill
 def test_dvc_trains_again_with_two_processes_offline_and_finds_the_one_process_cached(tmp_path: Path) -> None:
     folder = clone(tmp_path / "clone")
-    for name in MODELS[1:]:
-        set_param(folder, f"profiles.smoke.train.{name}.rows_per_microbatch", 4 if name == "kto" else 2)
+    for microbatch in ("sft.rows_per_microbatch", "preference.pairs_per_microbatch"):
+        set_param(folder, f"profiles.smoke.{microbatch}", 2)
     assert dvc(folder, "repro", "train@sft").returncode == 0
     set_param(folder, "launch", {"by": "torchrun", "processes": 2})
     shared = dvc(folder, "repro", "train@sft")

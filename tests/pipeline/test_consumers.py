@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.drills.test_remotes import S3, Remote, logits, remote
 from tests.support import readme, servers
 from tests.support.clones import commit, dvc, environment, run
-
-__all__ = ["remote"]  # a fixture
+from tests.support.remotes import S3, Remote, logits
 
 PAGE = readme.section("Share adapters")
 

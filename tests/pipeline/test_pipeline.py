@@ -91,10 +91,26 @@ def test_a_forced_rerun_of_training_and_evaluation_has_the_same_hashes(smoke: Pa
                 assert new["md5"] == old["md5"], old["path"]
 
 
+def test_a_training_that_took_other_seconds_is_selected_and_reported_again(smoke: Path) -> None:
+    """`dvc repro -f -s train@dpo` on another machine: the same adapter, and other timings."""
+    assert dvc(smoke, "repro", "-f", "-s", "train@dpo").returncode == 0
+    assert stages_run(dvc(smoke, "repro", "--dry").stdout) == {"select", "report"}
+    assert dvc(smoke, "repro").returncode == 0
+    seconds = [seed["train_seconds"] for seed in json.loads((smoke / "metrics/timing/dpo.json").read_text())["seeds"]]
+    shown = json.loads((smoke / "metrics/selected_speed.json").read_text())["train_s"]
+    assert shown == pytest.approx(sum(seconds) / len(seconds), abs=1e-3)
+
+
 @pytest.mark.parametrize(
     ("stage", "dotted", "value", "words"),
     [
         (["stages.train", "dpo"], "train.dpo.betta", 0.1, "unknown key 'train.dpo.betta'"),
+        (
+            ["stages.train", "dpo"],
+            "train.dpo.steps",
+            600,
+            "set profiles.<profile>.sft, profiles.<profile>.preference",
+        ),
         (["stages.train", "dpo"], "train.dpo.beta", "high", "train.dpo.beta must be a float, found 'high'"),
         (["stages.train", "dop"], "method", "dpo", "'dop' is not a key of train"),
         (["stages.base"], "profile", "local", "neither a .gguf file nor a Transformers folder"),

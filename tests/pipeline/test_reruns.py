@@ -6,6 +6,7 @@ what the first ones write; `--force-downstream` adds these, and they run unless 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -22,11 +23,11 @@ STARTED = [model for model in TRAINED if model != "sft"]  # from the SFT adapter
 REFERRED = ["dpo", "kto", "ipo", "cpo"]  # to its log-probabilities
 
 
-def stage(name: str, models: list[str] | str = MODELS) -> set[str]:
+def stage(name: str, models: Sequence[str] = MODELS) -> set[str]:
     return {f"{name}@{model}" for model in ([models] if isinstance(models, str) else models)}
 
 
-def scores(models: list[str] | str = MODELS) -> set[str]:
+def scores(models: Sequence[str] = MODELS) -> set[str]:
     return stage("evaluate", models) | stage("benchmark", models)
 
 
@@ -43,15 +44,31 @@ EDITS = {
         stage("train", "dpo") | {"reference", "compare", "report"},
         stage("train", ["kto", "ipo", "cpo"]) | scores(REFERRED) | {"select"},
     ),
-    "profiles.embedded.train.sft.learning_rate=0.001": (
+    "train.sft_more.budget=sft": (
+        stage("train", "sft_more") | {"compare", "report"},
+        scores("sft_more") | {"select"},
+    ),
+    "profiles.embedded.learning_rate.sft=0.001": (
         stage("train", "sft") | {"report"},
         stage("train", STARTED) | scores(TRAINED) | {"reference", "compare", "select"},
     ),
-    "profiles.embedded.train.dpo.steps=30": (
-        stage("train", "dpo") | {"reference", "report"},
-        stage("train", ["kto", "ipo", "cpo"]) | scores(REFERRED) | {"compare", "select"},
+    "profiles.embedded.learning_rate.dpo=0.001": (
+        stage("train", "dpo") | {"report"},
+        scores("dpo") | {"compare", "select"},
     ),
-    "profiles.qwen3_06b.train.sft.learning_rate=0.001": (NOTHING, NOTHING),
+    "profiles.embedded.sft.steps=30": (
+        stage("train", "sft") | {"report"},
+        stage("train", STARTED) | scores(TRAINED) | {"reference", "compare", "select"},
+    ),
+    "profiles.embedded.preference.steps=30": (
+        stage("train", STARTED) | {"reference", "report"},
+        scores(STARTED) | {"compare", "select"},
+    ),
+    "profiles.embedded.max_tokens=200": (
+        stage("train", TRAINED) | {"contract", "report"},
+        scores(TRAINED) | {"reference", "compare", "select"},
+    ),
+    "profiles.qwen3_06b.preference.steps=30": (NOTHING, NOTHING),
     "profile=smoke": (PREPARED - {"compare", "select"}, {"compare", "select"}),
     "profiles.embedded.seeds=[11]": (
         stage("train", TRAINED) | stage("evaluate") | {"reference", "report"},
@@ -73,15 +90,30 @@ EDITS = {
     "data/tests/exam.jsonl": (stage("evaluate"), {"compare", "select", "report"}),  # a test set of the user's
     "data/raw/instructions/recipes.jsonl": ({"prepare"}, PREPARED),
     "metrics/sweep.json": ({"report"}, NOTHING),
+    "metrics/dvc.yaml": (NOTHING, NOTHING),  # pictures
+    "metrics/timing/dpo.json": ({"select", "report"}, NOTHING),  # the same adapter, trained in other seconds
     "stages/training/methods/kto.py": (stage("train", "kto"), scores("kto") | {"compare", "select", "report"}),
-    "stages/training/run.py": (
+    "stages/training/arguments.py": (
         stage("train", TRAINED),
         scores(TRAINED) | {"reference", "compare", "select", "report"},
     ),
-    "stages/scoring/multiple_choice.py": (scores(), {"compare", "select", "report"}),
+    "stages/training/row_order.py": (
+        stage("train", TRAINED) | {"reference"},
+        scores(TRAINED) | {"compare", "select", "report"},
+    ),
+    "stages/scoring/multiple_choice.py": (stage("evaluate"), {"compare", "select", "report"}),
+    "stages/scoring/generation.py": (scores(), {"compare", "select", "report"}),
+    "stages/rows/data_page.py": ({"prepare"}, PREPARED),
+    "stages/rows/row_flags.py": ({"prepare"} | stage("evaluate"), PREPARED - stage("evaluate")),
+    "stages/arabic/dates.py": ({"prepare"}, PREPARED),
+    "stages/authoring/money.py": (NOTHING, NOTHING),
+    "stages/commands/publish.py": (NOTHING, NOTHING),
+    "stages/core/files.py": ({"prepare"} | PREPARED, NOTHING),
+    "stages/core/metrics.py": (stage("evaluate") | {"compare", "select", "report"}, NOTHING),
     "stages/core/params.py": (NOTHING, NOTHING),
     "stages/compare.py": ({"compare"}, {"select", "report"}),
     "stages/report.py": ({"report"}, NOTHING),
+    "stages/reporting/page/page.css": ({"report"}, NOTHING),
 }
 
 

@@ -15,7 +15,8 @@ from stages.comparison.measured import read_bench, read_methods, read_training
 from stages.core.params import Params, load_params
 from stages.reporting.cards import card
 from stages.reporting.cost import arithmetic, energy_table
-from tests.support.made_metrics import MODELS, World
+from tests.support.clones import MODELS
+from tests.support.made_metrics import World
 from tests.support.printed_numbers import numbers, unknown, values
 
 
@@ -59,7 +60,7 @@ def test_a_card_prints_only_what_was_measured_or_set(params: Params, model: str)
     pool = values(methods) | values(dataclasses.asdict(params.lora)) | {0.0, 100.0, 95.0}
     if model != "base":
         pool |= values(dataclasses.asdict(params.train[model])) | values(params.active.seeds)
-        pool |= values(dataclasses.asdict(params.active.train[model]))
+        pool |= values(dataclasses.asdict(params.budget(model)))
         pool |= values(json.loads(Path(f"metrics/train/{model}/summary.json").read_text(encoding="utf-8")))
     pool |= values(dataclasses.asdict(params.active.base))
     assert len(numbers(text)) > 15

@@ -12,7 +12,9 @@ from tests.support.clones import MODELS, ROOT
 from tests.support.drawn_plots import lines, pictures, points
 
 PICTURES = {
-    name for plot in YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["plots"] for name in plot
+    name
+    for plot in YAML(typ="safe").load((ROOT / "metrics/dvc.yaml").read_text(encoding="utf-8"))["plots"]
+    for name in plot
 }
 
 

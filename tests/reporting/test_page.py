@@ -24,10 +24,10 @@ from stages.reporting import page
 from stages.reporting.page import csp_hash
 from stages.reporting.page.explorer import embedded_json, explorer
 from stages.reporting.page.markdown import render
-from tests.support.made_metrics import MODELS, World
+from tests.support.clones import MODELS
+from tests.support.made_metrics import World
 
 VOID = {"meta", "link", "img", "input", "br", "hr"}
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Reader(HTMLParser):

@@ -18,7 +18,8 @@ from stages.core.params import load_params
 from stages.reporting import plot_data
 from stages.reporting.figures import FIGURES
 from stages.reporting.plot_style import STYLE, colours, markers
-from tests.support.made_metrics import MODELS, SEEDS, World, write, write_text
+from tests.support.clones import MODELS, ROOT
+from tests.support.made_metrics import SEEDS, World, write, write_text
 
 PREFERENCE = ("dpo", "ipo", "cpo")
 
@@ -174,7 +175,7 @@ def columns(path: str, header: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def test_dvc_draws_the_figures_of_the_pictures(root: Path) -> None:
-    """The tables that `dvc plots show` reads hold what the metrics hold, and dvc.yaml names their columns."""
+    """The tables that `dvc plots show` reads hold what the metrics hold, and metrics/dvc.yaml names their columns."""
     compare.main()
     report.main()
     cost = columns("metrics/report/tables/cost.csv", ("model", "metric", "value", "low", "high"))
@@ -189,12 +190,12 @@ def test_dvc_draws_the_figures_of_the_pictures(root: Path) -> None:
     assert {"panel": "by the sum", "x": "hedging", "y": "kto", "share": "0.61"} in axes and len(axes) == 2 * 2 * 8
     right = columns("metrics/report/tables/positions.csv", ("model", "position", "accuracy"))
     assert {"model": "base", "position": "1", "accuracy": "1.0"} in right and len(right) == 4 * 8
-    graph = YAML(typ="safe").load((Path(__file__).resolve().parents[2] / "dvc.yaml").read_text(encoding="utf-8"))
+    graph = YAML(typ="safe").load((ROOT / "metrics/dvc.yaml").read_text(encoding="utf-8"))
     for plot in graph["plots"]:
         for name, one in plot.items():
             for file, column in one["y"].items():
-                if file.startswith("metrics/report/tables/"):
-                    header = Path(file).read_text(encoding="utf-8").splitlines()[0].split(",")
+                if file.startswith("report/tables/"):
+                    header = Path("metrics", file).read_text(encoding="utf-8").splitlines()[0].split(",")
                     assert {one["x"], column} <= set(header), name
 
 

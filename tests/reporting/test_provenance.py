@@ -23,7 +23,8 @@ from stages.reporting import provenance
 from stages.reporting.seed_report import claims
 from stages.reporting.tables import Column
 from stages.reporting.templates import Renderer
-from tests.support.made_metrics import MODELS, World, sweep, write
+from tests.support.clones import MODELS
+from tests.support.made_metrics import World, sweep, write
 from tests.support.printed_numbers import numbers, of_files, unknown, values
 
 # What is no measurement: the rules' thresholds in their several writings, 0, one half, and operations per weight.
@@ -246,7 +247,7 @@ def test_every_column_that_is_printed_is_in_the_list_of_columns(written: Path) -
     params = load_params()
     listed = {
         (column.listed or column.heading, column.file, column.key)
-        for _, columns in provenance.SECTIONS
+        for _, columns in provenance.listed()
         for column in columns
     }
     for table in report.compose(params, report.read_measured(params), ())[1]:
@@ -258,7 +259,7 @@ def test_every_column_that_is_printed_is_in_the_list_of_columns(written: Path) -
 def test_every_key_that_is_named_exists(written: Path) -> None:
     """The first name of each key, in the first model's file."""
     checked = 0
-    for column in (column for _, columns in provenance.SECTIONS for column in columns):
+    for column in (column for _, columns in provenance.listed() for column in columns):
         key = column.key.removeprefix("<model>.").split(",")[0]
         name = re.match(r"[a-z_0-9]+", key.removeprefix("metrics.<column>."))
         file = column.file.split(", ")[0].replace("<model>", "dpo")

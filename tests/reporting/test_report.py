@@ -16,7 +16,8 @@ from stages.core.params import load_params
 from stages.reporting import quality
 from stages.reporting.plots import drawings
 from stages.reporting.seed_report import audit
-from tests.support.made_metrics import MODELS, World, compared, sweep, told, write
+from tests.support.clones import MODELS
+from tests.support.made_metrics import World, compared, sweep, told, write
 
 PLOTS = {
     "quality.png",

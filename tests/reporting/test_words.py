@@ -17,7 +17,8 @@ from stages.reporting import rules
 from stages.reporting.rules import MonitorRule, Rule
 from stages.reporting.tables import Column, Table
 from stages.reporting.templates import FILTERS, Renderer
-from tests.support.made_metrics import MODELS, World, compared, sweep, told, write
+from tests.support.clones import MODELS
+from tests.support.made_metrics import World, compared, sweep, told, write
 
 
 def losing() -> World:

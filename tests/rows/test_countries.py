@@ -5,7 +5,6 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from pathlib import Path
 from typing import Literal, TypedDict
 
 import pytest
@@ -13,7 +12,9 @@ from babel import Locale
 from babel.languages import get_official_languages
 from babel.numbers import get_territory_currencies
 
-FILE = Path(__file__).parents[2] / "data" / "raw" / "countries.jsonl"
+from tests.support.clones import ROOT
+
+FILE = ROOT / "data" / "raw" / "countries.jsonl"
 AS_OF = datetime.date(2026, 11, 1)
 CLDR = Locale("ar")
 

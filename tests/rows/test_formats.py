@@ -134,14 +134,14 @@ def test_json_is_read_across_chunks_wherever_they_are_cut(tmp_path: Path, wrappe
     assert [row for _, row in read(path)] == rows
 
 
-@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json", "rows.csv", "rows.parquet"])
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "rows.parquet"])
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, name: str) -> None:
     rows = [{"prompt": f"{index} " + "سؤال " * 30, "completion": "جواب " * 30} for index in range(20_000)]
     path = tmp_path / name
     if name == "rows.parquet":
         parquet.write_table(pa.Table.from_pylist(rows), path, row_group_size=1000)
     else:
-        content = {"rows.jsonl": lines, "rows.json": array, "rows.csv": lambda rows: separated(rows, ",")}[name]
+        content = {"rows.jsonl": lines, "rows.csv": lambda rows: separated(rows, ",")}[name]
         path.write_bytes(content(rows))
     next(iter(read_records(path)))  # imports
     tracemalloc.start()
@@ -149,6 +149,32 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, name: str) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10 * 2**20
+
+
+@pytest.mark.parametrize(("sign", "times"), [("", 3), ("\U0001f600", 6)])
+def test_a_json_array_takes_a_few_times_the_memory_of_its_file(tmp_path: Path, sign: str, times: int) -> None:
+    """Python keeps a text at 1, 2 or 4 bytes a character, whichever its widest needs."""
+    path = tmp_path / "rows.json"
+    path.write_bytes(
+        array([{"prompt": f"{index} " + "سؤال " * 60, "completion": f"جواب{sign}"} for index in range(9000)])
+    )
+    next(iter(read_records(path)))  # imports
+    tracemalloc.start()
+    assert sum(1 for _ in read_records(path)) == 9000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < times * path.stat().st_size
+
+
+def test_a_fault_in_a_large_json_file_is_named_where_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    rows = array([{"text": "نص" * 1000}] * 2 * (LARGEST_RECORD // 4000), indent=1)
+    path.write_bytes(rows.replace(b'"text":', b'"text"', 1))
+    assert f"{path}:3: not valid JSON: Expecting ':' delimiter (column 10)" in refusal(path)
+    path.write_bytes(b'{"a": ' + rows + b', "b": ' + rows + b"}")
+    assert "one object with 2 arrays of rows in it" in refusal(path)
+    path.write_bytes(array([{"text": "x" * LARGEST_RECORD}]))
+    assert f"{path}:1: a row longer than 4 MiB" in refusal(path)
 
 
 # ---------------------------------------------------------------- files, folders and globs

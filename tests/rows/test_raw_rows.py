@@ -41,8 +41,8 @@ from stages.rows.split import (
     split_rows,
     unit_interval,
 )
+from tests.support.clones import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SHARED = {"topic": "geography", "source": "hand-written", "license": "Apache-2.0"}
 WORDS = ["نخيل", "سوق", "قهوة", "مدرسة", "كتاب", "بحر", "جبل", "رحلة", "خبز", "مطر", "قمر", "باب", "حقل", "نهر", "قلم"]
 # No country, number or entity in them ties the rows made below to each other.

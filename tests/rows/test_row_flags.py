@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +11,11 @@ from hypothesis import strategies as st
 from stages.core.files import Row, read_jsonl
 from stages.core.params import Limits
 from stages.rows.row_flags import FLAGS, flags_of
+from tests.support.clones import ROOT
 
 LIMITS = Limits(min_characters=3, max_characters=2000, max_words=300, min_arabic_share=0.7)
 PLAIN = "عاصمة مصر هي القاهرة، وتقع على ضفتي النيل."
-RAW = Path(__file__).resolve().parents[2] / "data" / "raw"
+RAW = ROOT / "data" / "raw"
 
 
 def turn(role: str, text: str) -> list[dict[str, str]]:

@@ -23,13 +23,14 @@ from stages.core.errors import PipelineError
 from stages.core.params import Source
 from stages.rows.reading.layouts import PRESETS
 from stages.rows.reading.sources import read_source
+from tests.support.clones import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 REVISION = "0123456789abcdef0123456789abcdef01234567"
+NAMED = {"name": "mine", "license": "CC0-1.0"}
 
 
 def settings(**given: Any) -> Source:
-    return Source(**{"name": "mine", "license": "CC0-1.0"} | given)
+    return Source(**NAMED | given)
 
 
 def read(**given: Any) -> list[tuple[str, dict[str, Any], str]]:
@@ -547,11 +548,12 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 SCRIPT = """
 import json, sys
-sys.path.insert(0, "tests")
-from tests.rows.test_sources import settings as source_of, read_source, PipelineError
+from stages.core.errors import PipelineError
+from stages.core.params import Source
+from stages.rows.reading.sources import read_source
 for settings in json.loads(sys.argv[1]):
     try:
-        print(json.dumps(list(read_source(source_of(**settings)))))
+        print(json.dumps(list(read_source(Source(**settings)))))
     except PipelineError as error:
         print(json.dumps(str(error)))
 """
@@ -562,7 +564,7 @@ def read_apart(endpoint: str, home: Path, *settings: dict[str, Any]) -> list[Any
     environment = os.environ | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "PYTHONPATH": str(ROOT)}
     for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "HF_DATASETS_CACHE"):
         environment.pop(proxy, None)
-    command = [sys.executable, "-c", SCRIPT, json.dumps(settings)]
+    command = [sys.executable, "-c", SCRIPT, json.dumps([NAMED | one for one in settings])]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]

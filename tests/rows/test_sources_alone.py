@@ -12,7 +12,7 @@ from stages.core.errors import PipelineError
 from stages.core.files import Row, read_json, read_jsonl, write_jsonl
 from stages.core.paths import SPLITS
 from stages.prepare import main
-from tests.stages.test_prepare import make_tree
+from tests.support.clones import make_tree
 
 TOPICS = ["الشاي", "النخيل", "السوق", "المكتبة", "الحديقة", "المطر", "الخبز", "القطار", "البحر", "الجار"]
 WORDS = ["أحبه", "أعرفه", "أراه", "أذكره", "أصفه", "أقصده", "أشتاقه", "أنتظره"]

@@ -10,10 +10,10 @@ import pytest
 
 from stages.core.files import Row, read_jsonl, write_jsonl
 from stages.core.params import Data, Source, load_params
-from stages.rows.near_duplicates import EvaluationIndex
+from stages.rows.decontamination import EvaluationIndex
 from stages.rows.row_policy import Tally
 from stages.rows.user_mixture import Mixture, copies
-from tests.support.tiny import ROOT
+from tests.support.clones import ROOT
 
 QUESTIONS = ["كيف أحفظ الخبز طرياً", "كيف أرتب مكتبي", "لماذا يصدأ الحديد", "متى أسقي النعناع", "كيف أكتب سيرة ذاتية"]
 

@@ -16,8 +16,8 @@ from stages.arabic.dialects import ALL_MARKERS, MARKERS, words
 from stages.arabic.normalise import light
 from stages.core.params import load_params
 from stages.scoring import reference_overlap, writing_style
+from tests.support.clones import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 ANSWER = "عاصمة مصر هي القاهرة."
 SHOUTED = "عَاصِمَةُ مِصْرَ هِيَ القاهرة."
 

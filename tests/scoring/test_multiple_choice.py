@@ -27,18 +27,18 @@ from stages.scoring.multiple_choice import (
     question_rows,
     rotated,
 )
-from stages.scoring.scored_model import Subject
+from stages.scoring.scored_model import ScoredModel
 from tests.support.tiny import mcq_rows
 
 GOLDEN = json.loads((Path(__file__).parent / "golden/harness_prompts.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
-def subject(tiny_qwen: Path) -> Subject:
-    return Subject(AutoModelForCausalLM.from_pretrained(tiny_qwen), load_tokenizer(tiny_qwen), "tiny")
+def subject(tiny_qwen: Path) -> ScoredModel:
+    return ScoredModel(AutoModelForCausalLM.from_pretrained(tiny_qwen), load_tokenizer(tiny_qwen), "tiny")
 
 
-def test_next_token_logprobs_are_those_of_one_token_completions(subject: Subject) -> None:
+def test_next_token_logprobs_are_those_of_one_token_completions(subject: ScoredModel) -> None:
     prompts, wanted = [[5, 9, 7], [3], [4] * 20], [[1, 2], [300], [7, 8, 9]]
     found = next_token_logprobs(subject.model, prompts, wanted)
     for ids, candidates, values in zip(prompts, wanted, found, strict=True):
@@ -48,7 +48,7 @@ def test_next_token_logprobs_are_those_of_one_token_completions(subject: Subject
         next_token_logprobs(subject.model, [[]], [[1]])
 
 
-def test_letters_are_averaged_over_every_rotation(subject: Subject) -> None:
+def test_letters_are_averaged_over_every_rotation(subject: ScoredModel) -> None:
     """By hand: each rotation, each letter without its stop token, put back to its option."""
     question = mcq_rows()[1]
     row = question_rows(subject, [question], "mcq")[0]
@@ -103,7 +103,7 @@ def test_a_lettered_question_asks_for_the_letter_and_not_for_a_phrase() -> None:
     assert content == "ما عاصمة مصر؟\nأ) القاهرة\nب) الرياض\nأجب بحرف الإجابة الصحيحة."
 
 
-def test_more_options_than_letters_is_an_error(subject: Subject) -> None:
+def test_more_options_than_letters_is_an_error(subject: ScoredModel) -> None:
     with pytest.raises(PipelineError, match="11 options"):
         question_rows(subject, [mcq_rows()[0] | {"choices": list("ابتثجحخدذرز")}], "mcq")
 
@@ -117,7 +117,7 @@ def test_the_prompts_are_those_of_the_harness_byte_for_byte(case: Row) -> None:
     assert detect(case["record"]) == case["layout"]
 
 
-def test_a_harness_item_is_scored_as_one_text_split_where_the_prompt_ends(subject: Subject) -> None:
+def test_a_harness_item_is_scored_as_one_text_split_where_the_prompt_ends(subject: ScoredModel) -> None:
     """Letters are one token, the other continuations several; both equal brute force."""
     items = [harness.render(case["prompts"], case["layout"], case["record"]) for case in GOLDEN]
     rows = [
@@ -135,7 +135,7 @@ def test_a_harness_item_is_scored_as_one_text_split_where_the_prompt_ends(subjec
         assert row["correct_raw"] == (int(np.argmax(expected)) == item.answer)
 
 
-def test_an_option_is_weighed_by_its_own_characters_without_the_delimiter(subject: Subject) -> None:
+def test_an_option_is_weighed_by_its_own_characters_without_the_delimiter(subject: ScoredModel) -> None:
     """As lm_eval's acc_norm: by the option as the record holds it, its own spaces included."""
     record = next(case["record"] for case in GOLDEN if case["record"].get("sol2", "").startswith(" "))
     row = {"id": "1", "set": "s", "subject": "x", "level": "y", "item": harness.render("lm_eval", "alghafa", record)}

@@ -20,7 +20,7 @@ from stages.core.files import Row, read_json, read_jsonl, write_jsonl
 from stages.core.params import OwnTest, load_params
 from stages.scoring.held_out import read_own
 from stages.scoring.language_modelling import prose_rows
-from stages.scoring.scored_model import Subject
+from stages.scoring.scored_model import ScoredModel
 
 GOLDEN = json.loads((Path(__file__).parent / "golden/harness_prompts.json").read_text(encoding="utf-8"))
 FILES: dict[str, list[Row]] = {
@@ -132,7 +132,7 @@ def test_bits_of_prose_count_every_token_from_the_first(tiny_qwen: Path) -> None
     ids = [tokenizer.convert_tokens_to_ids("<|im_end|>"), *tokenizer(text, add_special_tokens=False)["input_ids"]]
     table = model(torch.tensor([ids])).logits[0].log_softmax(-1)
     nats = sum(float(table[place - 1, ids[place]]) for place in range(1, len(ids)))
-    row = prose_rows(Subject(model, tokenizer, "tiny"), [{"id": "text-1", "text": text}])[0]
+    row = prose_rows(ScoredModel(model, tokenizer, "tiny"), [{"id": "text-1", "text": text}])[0]
     assert row["nats"] == pytest.approx(nats, abs=1e-4)
     assert (row["characters"], row["bytes"], row["tokens"]) == (len(text), len(text.encode()), len(ids) - 1)
     assert -row["nats"] / math.log(2) / row["characters"] > 0

@@ -1,4 +1,4 @@
-"""Rows that begin alike are scored as if each were read alone, and what they share is chosen as well as can be."""
+"""Rows with a shared prefix are scored as if each were read alone, and what they share is chosen as well as can be."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from transformers import AutoModelForCausalLM, Gemma2Config, GPT2Config, LlamaCo
 
 from stages.bases.tokens import Encoded
 from stages.core.errors import PipelineError
-from stages.scoring import log_probabilities
+from stages.scoring.log_probabilities import completion_logprobs, next_token_logprobs
 from stages.scoring.prefix_cache import (
     PASS_TOKENS,
-    batches,
     cheapest_cuts,
-    completion_logprobs,
-    frame_of,
     grouped,
     keeps_everything,
-    next_token_logprobs,
+    prefix_batches,
+    shared_prefixes,
+    system_prefix,
 )
 
 VOCABULARY = 300
@@ -32,57 +31,64 @@ HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embed
 
 @pytest.fixture(scope="module")
 def examples() -> list[Encoded]:
-    """Options behind one prompt, rotations behind half of one, a frame around many, loners, prompts within others."""
+    """Options after one prompt, rotations after half of one, an instruction before many, loners, some within others."""
     draw = random.Random(5)
 
     def ids(count: int) -> list[int]:
         return [draw.randrange(VOCABULARY) for _ in range(count)]
 
-    prompts = [head for head in (ids(18), ids(30)) for _ in range(4)]
-    prompts += [head + ids(7 + turn % 2) for head in (ids(18), ids(30)) for turn in range(4)]
-    frame = ids(20)
-    prompts += [frame + ids(draw.randint(1, 40)) for _ in range(9)]
+    prompts = [prefix for prefix in (ids(18), ids(30)) for _ in range(4)]
+    prompts += [prefix + ids(7 + turn % 2) for prefix in (ids(18), ids(30)) for turn in range(4)]
+    instruction = ids(20)
+    prompts += [instruction + ids(draw.randint(1, 40)) for _ in range(9)]
     prompts += [ids(1), ids(33), prompts[0][:15], prompts[0] + ids(3)]
     made = [Encoded(prompt, ids(draw.randint(1, 9))) for prompt in prompts]
     draw.shuffle(made)
     return made
 
 
-def framed(examples: list[Encoded], tokens: int = 12) -> list[Encoded]:
+def with_system_prefix(examples: list[Encoded], tokens: int = 12) -> list[Encoded]:
     """All behind the same first tokens."""
     return [Encoded([7] * tokens + example.prompt_ids, example.completion_ids) for example in examples]
 
 
-@pytest.mark.parametrize("frame", [0, 12])
+@pytest.mark.parametrize("system_tokens", [0, 12])
 @pytest.mark.parametrize("max_batch_tokens", [1, 90, 300, 8192])
 def test_equals_every_row_read_alone_whatever_the_batch(
-    tiny_qwen: Path, examples: list[Encoded], max_batch_tokens: int, frame: int
+    tiny_qwen: Path, examples: list[Encoded], max_batch_tokens: int, system_tokens: int
 ) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_qwen)
-    examples = framed(examples, frame)
-    alone = [log_probabilities.completion_logprobs(model, [example])[0] for example in examples]
-    assert completion_logprobs(model, examples, max_batch_tokens) == pytest.approx(alone, abs=1e-4)
+    examples = with_system_prefix(examples, system_tokens)
+    alone = [completion_logprobs(model, [example])[0] for example in examples]
+    assert completion_logprobs(model, examples, max_batch_tokens, read=shared_prefixes) == pytest.approx(
+        alone, abs=1e-4
+    )
     prompts = [example.prompt_ids for example in examples]
     wanted = [[index, index + 7] for index in range(len(prompts))]
     for ids, tokens, values in zip(
-        prompts, wanted, next_token_logprobs(model, prompts, wanted, max_batch_tokens), strict=True
+        prompts,
+        wanted,
+        next_token_logprobs(model, prompts, wanted, max_batch_tokens, read=shared_prefixes),
+        strict=True,
     ):
-        assert values == pytest.approx(log_probabilities.next_token_logprobs(model, [ids], [tokens])[0], abs=1e-4)
+        assert values == pytest.approx(next_token_logprobs(model, [ids], [tokens])[0], abs=1e-4)
 
 
 def test_a_model_in_training_is_read_without_dropout(examples: list[Encoded]) -> None:
     torch.manual_seed(2)
     config = GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=2, n_positions=128)  # drops a tenth
     model = AutoModelForCausalLM.from_config(config).train()
-    first = completion_logprobs(model, framed(examples))
+    first = completion_logprobs(model, with_system_prefix(examples), read=shared_prefixes)
     assert model.training
-    assert first == pytest.approx(log_probabilities.completion_logprobs(model, framed(examples)), abs=1e-4)
+    assert first == pytest.approx(completion_logprobs(model, with_system_prefix(examples)), abs=1e-4)
 
 
 def test_does_not_depend_on_the_order(tiny_qwen: Path, examples: list[Encoded]) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_qwen)
-    straight = completion_logprobs(model, examples, 300)
-    assert completion_logprobs(model, examples[::-1], 300) == pytest.approx(straight[::-1], abs=1e-4)
+    straight = completion_logprobs(model, examples, 300, read=shared_prefixes)
+    assert completion_logprobs(model, examples[::-1], 300, read=shared_prefixes) == pytest.approx(
+        straight[::-1], abs=1e-4
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,9 +105,9 @@ def test_equals_for_other_architectures(config: PretrainedConfig, shares: bool, 
     torch.manual_seed(2)
     model = AutoModelForCausalLM.from_config(config).eval()
     assert keeps_everything(model) == shares
-    for given in (examples, framed(examples)):
-        expected = log_probabilities.completion_logprobs(model, given)
-        assert completion_logprobs(model, given) == pytest.approx(expected, abs=1e-4)
+    for given in (examples, with_system_prefix(examples)):
+        expected = completion_logprobs(model, given)
+        assert completion_logprobs(model, given, read=shared_prefixes) == pytest.approx(expected, abs=1e-4)
 
 
 def test_what_is_shared_is_read_once(tiny_qwen: Path, examples: list[Encoded]) -> None:
@@ -109,28 +115,13 @@ def test_what_is_shared_is_read_once(tiny_qwen: Path, examples: list[Encoded]) -
     read: list[int] = []
     embedding = model.get_input_embeddings()
     hook = embedding.register_forward_hook(lambda _, arguments, output: read.append(output[..., 0].numel()))
-    completion_logprobs(model, examples, 150)
+    completion_logprobs(model, examples, 150, read=shared_prefixes)
     without = sum(read)
     assert without < 0.8 * sum(example.length - 1 for example in examples)
     read.clear()
-    completion_logprobs(model, framed(examples, 30), 150)
+    completion_logprobs(model, with_system_prefix(examples, 30), 150, read=shared_prefixes)
     hook.remove()
     assert read[0] == 30 and sum(read) == 30 + without
-
-
-def test_the_last_layer_is_computed_where_it_is_read_and_left_as_it_was(
-    tiny_qwen: Path, examples: list[Encoded]
-) -> None:
-    model: Any = AutoModelForCausalLM.from_pretrained(tiny_qwen)
-    read: list[int] = []
-    network = model.model.layers[-1].mlp
-    hook = network.up_proj.register_forward_hook(lambda _, arguments, output: read.append(output[..., 0].numel()))
-    completion_logprobs(model, examples, 150)
-    hook.remove()
-    answers = sum(len(example.completion_ids) for example in examples)
-    assert answers < sum(read) < 1.5 * answers  # and once for each head
-    assert not network._forward_pre_hooks
-    assert not network._forward_hooks
 
 
 def test_every_row_is_in_one_group_that_begins_alike(examples: list[Encoded]) -> None:
@@ -138,28 +129,28 @@ def test_every_row_is_in_one_group_that_begins_alike(examples: list[Encoded]) ->
     assert sorted(index for group in groups for index in group.rows) == list(range(len(examples)))
     assert {len(group.rows) > 1 for group in groups} == {True, False}
     for group in groups:
-        assert len({tuple(examples[index].prompt_ids[: group.shared]) for index in group.rows}) == 1
-        assert all(len(examples[index].prompt_ids) > group.shared for index in group.rows)
+        assert len({tuple(examples[index].prompt_ids[: group.prefix]) for index in group.rows}) == 1
+        assert all(len(examples[index].prompt_ids) > group.prefix for index in group.rows)
         longest = max(examples[index].length for index in group.rows)
-        assert len(group.rows) == 1 or group.shared + len(group.rows) * (longest - group.shared) <= 200
+        assert len(group.rows) == 1 or group.prefix + len(group.rows) * (longest - group.prefix) <= 200
 
 
-def test_the_frame_is_what_all_prompts_begin_with_and_leaves_each_a_token() -> None:
+def test_the_system_prefix_is_what_all_prompts_begin_with_and_leaves_each_a_token() -> None:
     def tokens(*prompts: list[int]) -> int:
-        return len(frame_of([Encoded(prompt, [4]) for prompt in prompts]))
+        return len(system_prefix([Encoded(prompt, [4]) for prompt in prompts]))
 
-    frame = list(range(PASS_TOKENS + 3))
-    assert tokens([*frame, 50, 1], [*frame, 40], [*frame, 60, 2]) == len(frame)
-    assert tokens(frame, [*frame, 40], [*frame, 60]) == len(frame) - 1
-    assert tokens(frame, frame) == len(frame) - 1
-    assert tokens(frame) == 0  # nothing is shared
-    assert tokens([*frame, 50], [9, *frame]) == 0
-    assert tokens([*frame[:PASS_TOKENS], 50], [*frame[:PASS_TOKENS], 60]) == 0  # not worth a pass
+    instruction = list(range(PASS_TOKENS + 3))
+    assert tokens([*instruction, 50, 1], [*instruction, 40], [*instruction, 60, 2]) == len(instruction)
+    assert tokens(instruction, [*instruction, 40], [*instruction, 60]) == len(instruction) - 1
+    assert tokens(instruction, instruction) == len(instruction) - 1
+    assert tokens(instruction) == 0  # nothing is shared
+    assert tokens([*instruction, 50], [9, *instruction]) == 0
+    assert tokens([*instruction[:PASS_TOKENS], 50], [*instruction[:PASS_TOKENS], 60]) == 0  # not worth a pass
 
 
-def test_a_head_of_few_tokens_is_not_worth_a_pass() -> None:
+def test_a_prefix_of_few_tokens_is_not_worth_a_pass() -> None:
     def shared(count: int) -> set[int]:
-        return {group.shared for group in grouped([Encoded([1] * count + [own], [4]) for own in (2, 3)], 8192)}
+        return {group.prefix for group in grouped([Encoded([1] * count + [own], [4]) for own in (2, 3)], 8192)}
 
     assert shared(PASS_TOKENS) == {0}
     assert shared(PASS_TOKENS + 1) == {PASS_TOKENS + 1}
@@ -167,15 +158,15 @@ def test_a_head_of_few_tokens_is_not_worth_a_pass() -> None:
 
 def test_batches_keep_both_limits_and_every_group(examples: list[Encoded]) -> None:
     groups = grouped(examples, 200)
-    made = batches(examples, groups, max_tokens=200, max_completion_tokens=20)
+    made = prefix_batches(examples, groups, max_tokens=200, max_completion_tokens=20)
     assert sorted(group.rows for batch in made for group in batch) == sorted(group.rows for group in groups)
     for batch in made:
         rows = [index for group in batch for index in group.rows]
-        heads = {tuple(examples[group.rows[0]].prompt_ids[: group.shared]) for group in batch}
-        tail = max(examples[index].length - group.shared for group in batch for index in group.rows)
+        prefixes = {tuple(examples[group.rows[0]].prompt_ids[: group.prefix]) for group in batch}
+        suffix = max(examples[index].length - group.prefix for group in batch for index in group.rows)
         assert len(batch) == 1 or sum(len(examples[index].completion_ids) for index in rows) <= 20
-        assert len(batch) == 1 or len(heads) * max(map(len, heads)) + len(rows) * tail <= 200
-        assert len({group.shared == 0 for group in batch}) == 1
+        assert len(batch) == 1 or len(prefixes) * max(map(len, prefixes)) + len(rows) * suffix <= 200
+        assert len({group.prefix == 0 for group in batch}) == 1
 
 
 def test_the_cuts_are_the_cheapest_of_all() -> None:
@@ -197,6 +188,10 @@ def test_the_cuts_are_the_cheapest_of_all() -> None:
 def test_nothing_to_score_is_an_error_and_no_rows_are_none(tiny_qwen: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_qwen)
     for example in (Encoded([], [1]), Encoded([1], [])):
-        with pytest.raises(PipelineError, match="no token to score"):
-            completion_logprobs(model, [example])
-    assert completion_logprobs(model, []) == next_token_logprobs(model, [], []) == []
+        with pytest.raises(PipelineError, match="example 0 has no prompt or no answer to score"):
+            completion_logprobs(model, [example], read=shared_prefixes)
+    assert (
+        completion_logprobs(model, [], read=shared_prefixes)
+        == next_token_logprobs(model, [], [], read=shared_prefixes)
+        == []
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,9 +13,9 @@ from stages.core import paths
 from stages.core.errors import PipelineError
 from stages.core.files import read_jsonl
 from stages.scoring.processes import SMALL, in_processes, workers
-from tests.stages.test_evaluate import is_numeric, set_params
+from tests.support.clones import ROOT, replace_in_params
+from tests.support.score_rows import check_equal
 
-ROOT = Path(__file__).resolve().parents[2]
 needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
 
 
@@ -53,12 +52,9 @@ def test_two_processes_score_as_one(adapters: str) -> None:
     """Through the command line: a fork is safe only where no tensor was computed before."""
     rows = []
     for threads in (1, 2):
-        set_params(f"threads: {max(1, threads - 1)}\n    activation", f"threads: {threads}\n    activation")
+        replace_in_params(f"threads: {max(1, threads - 1)}\n    activation", f"threads: {threads}\n    activation")
         command = [sys.executable, "-m", "stages.evaluate", adapters]
         environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
         subprocess.run(command, check=True, env=environment | {"PYTHONPATH": str(ROOT)}, timeout=120)
         rows.append(read_jsonl(paths.eval_metrics(adapters) / "rows.jsonl"))
-    assert len(rows[0]) == len(rows[1])
-    for one, two in zip(*rows, strict=True):
-        for field, value in one.items():
-            assert two[field] == (pytest.approx(value, abs=1e-4) if is_numeric(value) else value), field
+    check_equal(*rows, within=1e-4)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from stages.arabic.flaws import HEDGES
+from stages.arabic.flaws import HEDGES, is_hedged, is_repeated
 from stages.core.errors import PipelineError
-from stages.scoring.answer_checks import arabic_ratio, contains, exact_match, hedged, passes, repeated
+from stages.scoring.answer_checks import arabic_ratio, contains, exact_match, passes
 
 ANSWER = "عاصمة مصر هي القاهرة."
 
@@ -118,10 +118,10 @@ def test_arabic_ratio_counts_letters_only(text: str, ratio: float) -> None:
 
 @pytest.mark.parametrize("opening", HEDGES)
 def test_planted_hedges_are_recognised(opening: str) -> None:
-    assert hedged(f"{opening} {ANSWER}")
-    assert not hedged(ANSWER)
+    assert is_hedged(f"{opening} {ANSWER}")
+    assert not is_hedged(ANSWER)
 
 
 def test_planted_repetition_is_recognised() -> None:
-    assert repeated(f"{ANSWER} {ANSWER}")
-    assert not repeated(ANSWER)
+    assert is_repeated(f"{ANSWER} {ANSWER}")
+    assert not is_repeated(ANSWER)

@@ -14,7 +14,8 @@ import pytest
 from stages import compare
 from stages.comparison.paired_scores import shared_places
 from stages.core.errors import PipelineError
-from tests.support.made_metrics import MODELS, ROOT, World, write
+from tests.support.clones import MODELS, ROOT
+from tests.support.made_metrics import World, write
 
 
 @pytest.fixture

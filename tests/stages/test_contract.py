@@ -9,14 +9,15 @@ import pytest
 
 from stages.bases.loading import load_tokenizer
 from stages.bases.tokens import encode, encode_prompt
-from stages.contract import TRAINED_KINDS, limits, main
+from stages.contract import TRAINED_KINDS, main
 from stages.core import paths
 from stages.core.errors import PipelineError
 from stages.core.files import Row, read_json, read_jsonl, write_json, write_jsonl
 from stages.core.params import load_params
 from stages.core.paths import SPLITS
 from stages.rows.prepared_rows import unpaired_rows
-from stages.training.row_order import read_rows
+from stages.training.seen_rows import read_rows
+from tests.support.clones import set_param
 from tests.support.tiny import turn
 
 LIMIT = 256  # of the profile smoke
@@ -192,15 +193,17 @@ def test_nothing_dropped_leaves_every_row_for_training() -> None:
 
 
 @pytest.mark.usefixtures("project")
-def test_the_smallest_limit_of_a_preference_method_holds_for_all_of_them() -> None:
-    text = paths.PARAMS.read_text(encoding="utf-8")
-    smoke = text.index("  smoke:")
-    kto = text.index("      kto:", smoke)
-    place = text.index("max_tokens: 256", kto)
-    paths.PARAMS.write_text(text[:place] + "max_tokens: 99" + text[place + len("max_tokens: 256") :], encoding="utf-8")
+def test_the_limit_of_the_profile_holds_for_every_kind() -> None:
+    lay_out(FITTING, PAIRS)
+    longest = max(encode(load_tokenizer(), item["prompt"], item["chosen"]).length for item in PAIRS)
+    set_param(Path.cwd(), "profiles.smoke.max_tokens", longest - 1)
+    main()
+    assert read_json(paths.CONTRACT_SUMMARY)["limits_tokens"] == dict.fromkeys(TRAINED_KINDS, longest - 1)
+    for kind in TRAINED_KINDS:
+        kept = read_json(paths.contract_lengths(kind)).values()
+        assert max(kept, default=0) < longest, kind
     params = load_params()
-    assert params.active.train["kto"].max_tokens == 99
-    assert limits(params) == {"sft": LIMIT, "pairs": 99, "unpaired": 99}
+    assert {params.budget(name).max_tokens for name in params.train} == {longest - 1}
 
 
 @pytest.mark.usefixtures("project")

@@ -17,11 +17,14 @@ from stages.bases.tokens import encode
 from stages.core import paths
 from stages.core.errors import PipelineError
 from stages.core.files import Row, read_json, read_jsonl, write_jsonl
+from stages.core.metrics import measured
 from stages.core.params import Evaluate, load_params
 from stages.scoring import log_probabilities, prefix_cache, summary, writing_style
 from stages.scoring.held_out import read_held_out
 from stages.scoring.log_probabilities import completion_logprobs
-from stages.scoring.scored_model import Subject, wins
+from stages.scoring.scored_model import ScoredModel, wins
+from tests.support.clones import replace_in_params
+from tests.support.score_rows import check_equal
 from tests.support.tiny import generation_rows
 
 TEXT_KEYS = {"exact", "contains", "chrf", "clean", "hedged", "repeated", "arabic_ratio"}
@@ -45,7 +48,7 @@ KEYS = {
 }
 COUNTS = {"generation": 6, "mcq": 4, "pairs": 3, "safety": 2, "culture": 2, "dialect": 2, "text": 1}
 MAY_BE_EMPTY = {"arabic_indic_digit_share", "arabic_punctuation_share"}  # random models write no digit
-METRICS = set(summary.METRICS) | set(summary.RATIOS)
+METRICS = {one.name for one in measured()}
 # What compare, select and the report have read since before the others were added.
 FIRST_METRICS = {
     "exact_match",
@@ -67,12 +70,6 @@ def run(monkeypatch: pytest.MonkeyPatch, model: str) -> tuple[list[Row], Row]:
     evaluate.main()
     folder = paths.eval_metrics(model)
     return read_jsonl(folder / "rows.jsonl"), read_json(folder / "summary.json")
-
-
-def set_params(old: str, new: str) -> None:
-    text = paths.PARAMS.read_text(encoding="utf-8")
-    assert old in text
-    paths.PARAMS.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def test_the_base_is_scored_once_without_a_seed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,8 +146,8 @@ def test_the_distance_is_the_mean_log_ratio_of_own_answers(adapters: str, monkey
     profile, tokenizer, prompts = load_params().active, load_tokenizer(), read_jsonl(paths.GENERATION)
     own = load_model(profile, adapters, 12)
     others = {"base": load_model(profile, "base", 12), "start": load_model(profile, "sft", 12)}
-    answer = evaluate.answer(Subject(own, tokenizer, "dpo"), prompts, profile.evaluate)
-    given = evaluate.own_answers(Subject(own, tokenizer, "dpo"), prompts, answer)
+    answer = evaluate.answer(ScoredModel(own, tokenizer, "dpo"), prompts, profile.evaluate)
+    given = evaluate.own_answers(ScoredModel(own, tokenizer, "dpo"), prompts, answer)
     for name, other in others.items():
         ratios = np.subtract(completion_logprobs(own, given), completion_logprobs(other, given))
         expected = {
@@ -231,27 +228,20 @@ def test_a_rerun_gives_the_same_bytes(adapters: str, monkeypatch: pytest.MonkeyP
 
 def test_neither_batch_size_nor_row_order_moves_a_score(adapters: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rows, _ = run(monkeypatch, adapters)
-    set_params("sequences_per_batch: 8", "sequences_per_batch: 1")
-    monkeypatch.setattr(prefix_cache, "MOST_ROWS", 1)  # no two rows share a head
+    replace_in_params("sequences_per_batch: 8", "sequences_per_batch: 1")
+    monkeypatch.setattr(prefix_cache, "MOST_ROWS", 1)  # no two rows share a prefix
     monkeypatch.setattr(log_probabilities, "MAX_LOGITS", 1)  # and each is a batch of its own
     for file in paths.PREPARED.rglob("*.jsonl"):
         write_jsonl(file, reversed(read_jsonl(file)))
     again, _ = run(monkeypatch, adapters)
-    assert len(again) == len(rows)
-    for before, after in zip(rows, again, strict=True):
-        for field, value in before.items():
-            assert after[field] == (pytest.approx(value, abs=1e-3) if is_numeric(value) else value), field
-
-
-def is_numeric(value: object) -> bool:
-    return isinstance(value, float) or (isinstance(value, list) and all(isinstance(one, float) for one in value))
+    check_equal(rows, again, within=1e-3)
 
 
 def test_a_limit_takes_the_same_rows_whatever_the_file_order(project: Path) -> None:
     budget = load_params().active.evaluate
     full = [row["id"] for row in read_held_out(budget).generation]
     write_jsonl(paths.GENERATION, reversed(generation_rows()))
-    set_params("generation_prompts: 8", "generation_prompts: 3")
+    replace_in_params("generation_prompts: 8", "generation_prompts: 3")
     assert [row["id"] for row in read_held_out(load_params().active.evaluate).generation] == full[:3]
     assert full != sorted(full)
 

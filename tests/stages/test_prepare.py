@@ -24,8 +24,8 @@ from stages.core.params import load_params
 from stages.core.paths import SPLITS
 from stages.prepare import main
 from stages.scoring.answer_checks import passes
+from tests.support.clones import ROOT, make_tree
 
-ROOT = Path(__file__).resolve().parents[2]
 FILES = [f"{kind}/{split}.jsonl" for kind in ("sft", "pairs", "unpaired") for split in SPLITS]
 TRAINED = [name for name in FILES if name.endswith("/train.jsonl")]
 IN_ASIA = {"AE", "BH", "IQ", "JO", "KW", "LB", "OM", "PS", "QA", "SA", "SY", "YE"}
@@ -44,14 +44,6 @@ SCRIPTURE = [
     "في البدء خلق الله",
     "أبانا الذي في السماوات",
 ]
-
-
-def make_tree(folder: Path) -> Path:
-    """The raw rows and params of this repository in a folder of their own."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(ROOT / paths.RAW, folder / paths.RAW, ignore=shutil.ignore_patterns("pairs"))
-    shutil.copy(ROOT / paths.PARAMS, folder / paths.PARAMS)
-    return folder
 
 
 def digests(tree: Path) -> dict[str, str]:

@@ -11,7 +11,8 @@ import pytest
 
 from stages import compare, select
 from stages.core.errors import PipelineError
-from tests.support.made_metrics import MODELS, World
+from tests.support.clones import MODELS
+from tests.support.made_metrics import World
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def selected(root: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> tuple[A
 
 def test_the_keys_are_the_same_for_every_model(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = [selected(root, monkeypatch, model) for model in MODELS]
-    assert {tuple(sorted(quality)) for quality, _ in found} == {tuple(sorted(select.QUALITY))}
+    assert {tuple(sorted(quality)) for quality, _ in found} == {tuple(sorted(select.short_names()))}
     assert {tuple(sorted(speed)) for _, speed in found} == {("p50_ms", "tok_s", "train_s")}
 
 
@@ -47,7 +48,7 @@ def test_the_columns_fit_a_hundred_characters(root: Path, monkeypatch: pytest.Mo
 def test_the_values_are_those_of_the_model(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     row = json.loads((root / "metrics/methods.json").read_text(encoding="utf-8"))["kto"]
     quality, speed = selected(root, monkeypatch, "kto")
-    assert quality == {key: pytest.approx(row[name], abs=5e-5) for key, name in select.QUALITY.items()}
+    assert quality == {key: pytest.approx(row[name], abs=5e-5) for key, name in select.short_names().items()}
     assert speed == {"train_s": 36.0, "tok_s": 321.5, "p50_ms": 2.0}
 
 

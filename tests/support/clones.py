@@ -11,8 +11,10 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from stages.core import paths
+
 ROOT = Path(__file__).resolve().parents[2]
-MODELS = ["base", "sft", "sft_more", "sft_chosen", "dpo", "kto", "ipo", "cpo"]
+MODELS = ("base", "sft", "sft_more", "sft_chosen", "dpo", "kto", "ipo", "cpo")
 # Any connection that leaves the machine raises inside the stage, which then fails.
 NO_NETWORK = """
 import socket
@@ -32,9 +34,9 @@ socket.getaddrinfo = resolve
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """What a command of ``folder`` sees: this Python first, one thread, and no network."""
+    """What a command of ``folder`` sees: its own `arabic-qwen` and this Python first, one thread, and no network."""
     found = {key: value for key, value in os.environ.items() if not key.startswith("DVC_")}
-    found["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{found['PATH']}"
+    found["PATH"] = os.pathsep.join([str(folder / ".blocked"), str(Path(sys.executable).parent), found["PATH"]])
     found["PYTHONPATH"] = str(folder / ".blocked")
     found["OMP_NUM_THREADS"] = "1"
     return found
@@ -60,6 +62,13 @@ def set_param(folder: Path, dotted: str, value: object) -> None:
         yaml.dump(document, file)
 
 
+def replace_in_params(old: str, new: str) -> None:
+    """In the params.yaml of the working folder, as text."""
+    text = paths.PARAMS.read_text(encoding="utf-8")
+    assert old in text
+    paths.PARAMS.write_text(text.replace(old, new), encoding="utf-8")
+
+
 def stages_run(output: str) -> set[str]:
     return set(re.findall(r"Running stage '([^']+)'", output))
 
@@ -74,7 +83,8 @@ def copy_tracked(folder: Path, results: bool) -> None:
         check=True,
     ).stdout.split("\n")
     for name in filter(None, files):
-        made = name == "dvc.lock" or (name.startswith("metrics/") and not name.endswith((".gitignore", "sweep.json")))
+        written = (".gitignore", "sweep.json", "dvc.yaml")  # by hand, or by a command
+        made = name == "dvc.lock" or (name.startswith("metrics/") and not name.endswith(written))
         if (results or not made) and (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
@@ -86,8 +96,20 @@ def clone(folder: Path) -> Path:
     copy_tracked(folder, results=False)
     (folder / ".blocked").mkdir()
     (folder / ".blocked" / "sitecustomize.py").write_text(NO_NETWORK)
+    # As after `pip install -e .` in the clone; the one of this Python runs the code of this repository.
+    command = folder / ".blocked" / "arabic-qwen"
+    command.write_text('#!/bin/sh\nexec python -m stages.commands "$@"\n')
+    command.chmod(0o755)
     set_param(folder, "profile", "smoke")
     commit(folder, "start")
+    return folder
+
+
+def make_tree(folder: Path) -> Path:
+    """The raw rows and params of this repository in a folder of their own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(ROOT / paths.RAW, folder / paths.RAW, ignore=shutil.ignore_patterns("pairs"))
+    shutil.copy(ROOT / paths.PARAMS, folder / paths.PARAMS)
     return folder
 
 

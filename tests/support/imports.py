@@ -6,7 +6,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
-from tests.support.tiny import ROOT
+from tests.support.clones import ROOT
 
 ASSETS = {".jinja", ".txt", ".yaml", ".css", ".js", ".html", ".md", ".j2"}
 
@@ -62,8 +62,8 @@ def closure(*starts: str) -> set[str]:
 def files_of(found: set[str]) -> set[Path]:
     """The files of modules, and what they read that lies beside them and is no Python: templates, words, style sheets.
 
-    Such a file belongs to the modules of its folder that name it, or to all of them where none does. A folder of
-    templates belongs to the folder that it lies in.
+    Such a file belongs to the modules of its folder that name it and look beside themselves (`__file__`), or to all of
+    them where none does. A folder of templates belongs to the folder that it lies in.
     """
     code = {modules()[module] for module in found}
     every = set(modules().values())
@@ -72,7 +72,8 @@ def files_of(found: set[str]) -> set[Path]:
         texts = {file: (ROOT / file).read_text(encoding="utf-8") for file in every if file.parent == folder}
         for asset in [*(ROOT / folder).iterdir(), *(ROOT / folder / "templates").glob("*")]:
             if asset.suffix in ASSETS:
-                readers = {file for file, text in texts.items() if asset.name in text} or set(texts)
+                named = {file for file, text in texts.items() if asset.name in text and "__file__" in text}
+                readers = named or set(texts)
                 beside |= {asset.relative_to(ROOT)} if readers & code else set()
     return code | beside
 

@@ -22,6 +22,7 @@ from transformers import Trainer, TrainerCallback
 
 from stages import launch, train
 from stages.core import checkpoints, paths, ranks
+from stages.training import one_run
 
 
 class KillAt(TrainerCallback):
@@ -34,13 +35,13 @@ class KillAt(TrainerCallback):
 
 
 def doom(step: int) -> None:
-    shown = train.show_progress
+    shown = one_run.show_progress
 
     def show_progress(trainer: Trainer, label: str) -> None:
         shown(trainer, label)
         trainer.add_callback(KillAt(step))
 
-    train.show_progress = show_progress
+    one_run.show_progress = show_progress
 
 
 def shard_without_a_gpu() -> None:

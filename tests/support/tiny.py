@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from stages.core.files import Row
-
-ROOT = Path(__file__).resolve().parents[2]
-
 
 SENTENCES = [
     "عاصمة مصر هي القاهرة.",

@@ -1,4 +1,4 @@
-"""The five losses against formulas written by hand from the papers, through a tiny model; and the order of rows."""
+"""The five losses against formulas written by hand from the papers, through a tiny model."""
 
 from __future__ import annotations
 
@@ -8,92 +8,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 import torch
 from datasets import Dataset
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from torch.nn.functional import logsigmoid
-from transformers import AutoModelForCausalLM
 from transformers.modeling_outputs import CausalLMOutput
 
-from stages.bases.adapters import LORA_TARGETS
 from stages.bases.loading import load_tokenizer
-from stages.bases.tokens import Encoded, encode
+from stages.bases.tokens import Encoded
 from stages.core.errors import PipelineError
-from stages.core.params import Budget, CpoMethod, KtoMethod, PairMethod, SftMethod, TrainMethod, load_params
-from stages.scoring.log_probabilities import completion_logprobs
-from stages.training.answer_projection import project_trained_positions
+from stages.core.params import VARIANTS, CpoMethod, KtoMethod, TrainMethod
+from stages.training.arguments import Run
 from stages.training.methods import kto
-from stages.training.row_order import answer_key, neighbours, seen_order, unpaired_order
-from stages.training.run import Run
+from stages.training.reference_answers import answer_key, neighbours
+from stages.training.trl_private import project_trained_positions
+from tests.support.trainings import BAD, GOOD, METHODS, QUESTIONS, brute_force, make_run
 
 TOLERANCE = 1e-5
-QUESTIONS = ["ما عاصمة مصر؟", "اكتب العدد ٤٥ بالحروف.", "أين تقع المغرب؟", "ما لغة عمان؟"]
-GOOD = ["عاصمة مصر هي القاهرة.", "خمسة وأربعون.", "في أفريقيا.", "العربية."]
-BAD = ["لا أعرف، ربما القاهرة.", "أربعة وخمسون.", "في آسيا، في آسيا.", "لغة عمان هي لغة أخرى."]
-METHODS: dict[str, TrainMethod] = {
-    "sft": SftMethod("sft", "models/base", "sft", "models/base"),
-    "dpo": PairMethod("dpo", "models/base", "pairs", "models/reference", beta=0.3),
-    "ipo": PairMethod("ipo", "models/base", "pairs", "models/reference", beta=0.7),
-    "cpo": CpoMethod("cpo", "models/base", "pairs", "models/reference", beta=0.2, nll_weight=0.5),
-    "kto": KtoMethod(
-        "kto", "models/base", "unpaired", "models/reference", beta=0.4, desirable_weight=1.0, undesirable_weight=0.8
-    ),
-}
-
-
-def chat(role: str, text: str) -> list[dict[str, str]]:
-    return [{"role": role, "content": text}]
-
-
-@pytest.fixture
-def start(tiny_qwen: Path) -> PeftModel:
-    torch.manual_seed(0)
-    base = AutoModelForCausalLM.from_pretrained(tiny_qwen, dtype=torch.float32)
-    return get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules=LORA_TARGETS, task_type="CAUSAL_LM"))
-
-
-def make_run(name: str, model: PeftModel, folder: Path, scratch: Path) -> Run:
-    tokenizer = load_tokenizer(folder)
-    pairs = [
-        {
-            "chosen": encode(tokenizer, chat("user", question), chat("assistant", good)),
-            "rejected": encode(tokenizer, chat("user", question), chat("assistant", bad)),
-        }
-        for question, good, bad in zip(QUESTIONS, GOOD, BAD, strict=True)
-    ]
-    method = METHODS[name]
-    rows, labels = pairs, []
-    if method.data == "sft":
-        rows = [{"completion": pair["chosen"]} for pair in pairs]
-    if method.data == "unpaired":
-        rows = [
-            {"completion": pairs[i]["chosen" if good else "rejected"]} for i, good in ((0, 1), (1, 0), (2, 1), (3, 0))
-        ]
-        labels = [True, False, True, False]
-    return Run(
-        model=model,
-        tokenizer=tokenizer,
-        method=method,
-        budget=Budget(learning_rate=1e-3, steps=1, rows_per_step=4, rows_per_microbatch=4, max_tokens=256),
-        profile=load_params().profiles["smoke"],
-        seed=3,
-        rows=rows,
-        labels=labels,
-        reference=lambda answers: completion_logprobs(model, answers),
-        scratch=scratch,
-    )
-
-
-def brute_force(model: PeftModel, answer: Encoded) -> float:
-    """Summed log-probability from the full logits of one unpadded sequence."""
-    ids = torch.tensor([answer.prompt_ids + answer.completion_ids])
-    with torch.no_grad():
-        logprobs = model(input_ids=ids).logits.double().log_softmax(-1)
-    first = len(answer.prompt_ids)
-    return sum(float(logprobs[0, position - 1, ids[0, position]]) for position in range(first, ids.shape[1]))
 
 
 def by_hand(run: Run, reference: list[dict[str, float]]) -> float:
@@ -277,41 +211,12 @@ def test_a_method_that_starts_on_its_reference_starts_at_the_known_loss(
     assert module.first_loss(run) == pytest.approx(known[name])
 
 
-def test_all_pairwise_methods_and_kto_see_the_same_pairs_in_the_same_step() -> None:
-    unpaired = [
-        {"id": f"{pair}-{side}", "pair": f"p{pair:02}", "label": side == "chosen"}
-        for pair in range(50)
-        for side in ("chosen", "rejected")
-    ]
-    lengths = [10 + pair % 7 for pair in range(50)]
-    pairs_order = seen_order(lengths, steps=5, rows_per_step=8, seed=4)
-    by_row = [lengths[index // 2] for index in range(100)]
-    single_order = unpaired_order(unpaired, by_row, steps=5, rows_per_step=16, rows_per_microbatch=8, seed=4)
-    for step in range(5):
-        seen = [f"p{index:02}" for index in pairs_order[step * 8 : step * 8 + 8]]
-        rows = [unpaired[index] for index in single_order[step * 16 : step * 16 + 16]]
-        assert sorted(row["pair"] for row in rows) == sorted(seen * 2)
-        for micro in (rows[:8], rows[8:]):
-            assert sum(row["label"] for row in micro) == 4
-            for row, neighbour in zip(micro, [micro[-1], *micro[:-1]], strict=True):
-                assert row["pair"] != neighbour["pair"]
-
-
-def test_every_pass_over_the_rows_is_whole_and_shuffled_anew() -> None:
-    order = seen_order([5] * 16, steps=24, rows_per_step=2, seed=1)
-    passes = [order[start : start + 16] for start in (0, 16, 32)]
-    assert all(sorted(one) == list(range(16)) for one in passes)
-    assert passes[0] != passes[1]
-    assert seen_order([5] * 16, steps=24, rows_per_step=2, seed=2) != order
-
-
-def test_a_step_holds_rows_of_like_length() -> None:
-    lengths = [(7 * index) % 64 for index in range(64)]
-    order = seen_order(lengths, steps=8, rows_per_step=8, seed=1)
-    spreads = [max(batch) - min(batch) for batch in ([lengths[i] for i in order[s : s + 8]] for s in range(0, 64, 8))]
-    assert max(spreads) == 7
-    firsts = [lengths[order[start]] for start in range(0, 64, 8)]
-    assert firsts != sorted(firsts)
+def test_each_method_has_a_file_whose_functions_take_runs_of_its_own_params() -> None:
+    _, classes = VARIANTS[TrainMethod]
+    for name, own in classes.items():
+        module = importlib.import_module(f"stages.training.methods.{name}")
+        for function in (module.build_trainer, module.first_loss):
+            assert get_type_hints(function)["run"] == Run[own]
 
 
 def test_kto_refuses_a_microbatch_of_one_label(start: PeftModel, tiny_qwen: Path, tmp_path: Path) -> None:
@@ -335,5 +240,5 @@ def test_kto_refuses_weights_that_do_not_make_up_for_the_shares_of_the_labels(
 
 def test_kto_refuses_a_microbatch_too_small_for_its_kl_term(start: PeftModel, tiny_qwen: Path, tmp_path: Path) -> None:
     run = make_run("kto", start, tiny_qwen, tmp_path)
-    with pytest.raises(PipelineError, match="rows_per_microbatch of 4 or more"):
+    with pytest.raises(PipelineError, match=r"rows_per_microbatch of 4 or more.*preference\.pairs_per_microbatch"):
         kto.build_trainer(replace(run, budget=replace(run.budget, rows_per_microbatch=2)))

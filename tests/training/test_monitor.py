@@ -17,10 +17,10 @@ from transformers import AutoModelForCausalLM, TrainerCallback
 
 from stages.bases.adapters import LORA_TARGETS
 from stages.core.params import Budget
-from stages.training.answer_projection import project_trained_positions
+from stages.training.arguments import Run
 from stages.training.monitor import CURVES, Monitor, closing_values, mean_values, step_values
-from stages.training.run import Run
-from tests.training.test_methods import brute_force, make_run
+from stages.training.trl_private import project_trained_positions
+from tests.support.trainings import brute_force, make_run
 
 TOLERANCE = 1e-4
 STEPS, ROWS_PER_STEP = 4, 8

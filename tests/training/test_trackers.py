@@ -16,9 +16,8 @@ from stages.core import paths
 from stages.core.errors import PipelineError
 from stages.core.params import load_params
 from stages.training import trackers
-from tests.support.clones import set_param
-from tests.support.tiny import ROOT
-from tests.training.test_train import digest, run_train
+from tests.support.clones import ROOT, set_param
+from tests.support.trainings import digest, run_train
 
 TOOLS = ("tensorboard", "wandb", "mlflow")
 

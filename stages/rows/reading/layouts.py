@@ -14,13 +14,13 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypedDict
 
 from stages.core.errors import PipelineError
 from stages.core.files import Row
 from stages.core.params import Source
-from stages.core.schema import Messages
+from stages.core.schema import Answered, Labelled, Message, Messages, PairFields, Question
 from stages.rows.reading.formats import Record, unique_keys
 from stages.rows.reading.special_tokens import escape_special
 
@@ -43,6 +43,9 @@ ARABIC_CODES = {"arb", "ars", "arz", "ary", "acq", "acm", "apc", "ajp", "aeb"}
 
 # Turns that were turned into a string: to train on the brackets would be to read half of it.
 _SERIALISED = re.compile(r"""(?s)\s*\[\s*\{(?=.*?['"](?:role|الدور)['"]\s*:)(?=.*?['"](?:content|المحتوى)['"]\s*:)""")
+
+
+Fields = Answered | Labelled | PairFields | Question  # what a layout gives, by kind
 
 
 class Refusal(PipelineError):
@@ -174,7 +177,7 @@ def _literal(text: str) -> Any:
         return None
 
 
-def _escaped(row: Row) -> tuple[Row, bool]:
+def _escaped(row: Mapping[str, object]) -> tuple[Row, bool]:
     """The row with special tokens escaped in every text, and whether there were any."""
     changed = False
 
@@ -206,7 +209,7 @@ def _turns(value: Any, field: str, expected: str = "a list of turns") -> Message
     return turns
 
 
-def _turn(turn: Any, field: str) -> dict[str, str]:
+def _turn(turn: Any, field: str) -> Message:
     if not isinstance(turn, dict):
         raise _wrong_type(field, "a turn with 'role' and 'content'", turn)
     role_key, content_key = _first(turn, ROLE_KEYS), _first(turn, CONTENT_KEYS)
@@ -277,48 +280,48 @@ def _answer(value: Any, field: str) -> Messages:
 # ---------------------------------------------------------------- layouts: answers and feedback
 
 
-def _prompt_completion(record: Record, source: Source) -> Row:
+def _prompt_completion(record: Record, source: Source) -> Answered:
     field = _first(record, PROMPT_COLUMNS)
     return {"prompt": _prompt(record, field), "completion": _answer(record["completion"], "completion")}
 
 
-def _messages(record: Record, source: Source) -> Row:
+def _messages(record: Record, source: Source) -> Answered:
     field = _first(record, ("messages", "conversations"))
     turns = _turns(record[field], field)
     prompt, completion = _conversation(turns if turns[0]["role"] == "system" else [*_system(record), *turns], field)
     return {"prompt": prompt, "completion": completion}
 
 
-def _alpaca(record: Record, source: Source) -> Row:
+def _alpaca(record: Record, source: Source) -> Answered:
     more = record.get("input")
     if more is not None and not isinstance(more, str):
         raise _wrong_type("input", "a text or nothing", more)
     instruction = _text(record["instruction"], "instruction")
     content = f"{instruction}\n\n{more.strip()}" if more and more.strip() else instruction
-    prompt = [*_system(record), {"role": "user", "content": content}]
+    prompt: Messages = [*_system(record), {"role": "user", "content": content}]
     return {"prompt": prompt, "completion": _answer(record["output"], "output")}
 
 
-def _aya(record: Record, source: Source) -> Row:
+def _aya(record: Record, source: Source) -> Answered:
     return {"prompt": _prompt(record, "inputs"), "completion": _answer(record["targets"], "targets")}
 
 
-def _binary(record: Record, source: Source) -> Row:
+def _binary(record: Record, source: Source) -> Labelled:
     value = record["label"]
     text = str(value).strip().lower()
     if text not in LABELS:
         raise Refusal(
             "label not boolean", f"field 'label' must be true or false (or 1 or 0), found {_shown(value)}: mend it"
         )
-    return _prompt_completion(record, source) | {"label": LABELS[text]}
+    return {**_prompt_completion(record, source), "label": LABELS[text]}
 
 
-def _rated(record: Record, source: Source) -> Row:
+def _rated(record: Record, source: Source) -> Labelled:
     field = _first(record, ("rating", "score"))
-    return _prompt_completion(record, source) | {"label": _number(record[field], field) >= source.threshold}
+    return {**_prompt_completion(record, source), "label": _number(record[field], field) >= source.threshold}
 
 
-def _pairs(record: Record, source: Source) -> Row:
+def _pairs(record: Record, source: Source) -> PairFields:
     """Answers with their prompt beside them, or two whole conversations that share all but the last turn."""
     field = next((column for column in PROMPT_COLUMNS if record.get(column) is not None), "")
     whole = [_whole_conversation(record[side], side, alone=not field) for side in SIDES]
@@ -360,7 +363,7 @@ def _check_shared(prompt: Messages, other: Messages, record: Record, field: str)
 # ---------------------------------------------------------------- layouts: multiple choice
 
 
-def _question(record: Record, question: str, choices: list[str], answer: int) -> Row:
+def _question(record: Record, question: str, choices: list[str], answer: int) -> Question:
     return {
         "question": question,
         "choices": choices,
@@ -412,14 +415,14 @@ def _integer(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _arabicmmlu(record: Record, source: Source) -> Row:
+def _arabicmmlu(record: Record, source: Source) -> Question:
     options = _options(record, [f"Option {number}" for number in range(1, 6)])
     context, question = _first_text(record, ("Context",)), _text(record["Question"], "Question")
     answer = _chosen(options, _letter(record["Answer Key"]), record["Answer Key"], "Answer Key")
     return _question(record, f"{context}\n\n{question}" if context else question, list(options.values()), answer)
 
 
-def _lettered(record: Record, source: Source) -> Row:
+def _lettered(record: Record, source: Source) -> Question:
     """Options in columns A to E; AraTrust writes the label into the option («أ) ...»), where it is taken off."""
     question, answer = _first(record, ("question", "Question")), _first(record, ("answer", "Answer"))
     options = _options(record, list("ABCDE"))
@@ -430,13 +433,13 @@ def _lettered(record: Record, source: Source) -> Row:
     return _question(record, _text(record[question], question), list(options.values()), chosen)
 
 
-def _alghafa(record: Record, source: Source) -> Row:
+def _alghafa(record: Record, source: Source) -> Question:
     options = _options(record, [f"sol{number}" for number in range(1, 6)])
     answer = _chosen(options, _integer(record["label"]), record["label"], "label")
     return _question(record, _text(record["query"], "query"), list(options.values()), answer)
 
 
-def _choices(record: Record, source: Source) -> Row:
+def _choices(record: Record, source: Source) -> Question:
     """A list of options and the answer's index or letter: our own rows, and the translated MMLU."""
     value = _literal(record["choices"]) if isinstance(record["choices"], str) else record["choices"]
     if not isinstance(value, list):
@@ -447,7 +450,7 @@ def _choices(record: Record, source: Source) -> Row:
     return _question(record, _text(record["question"], "question"), list(options.values()), answer)
 
 
-def _arabculture(record: Record, source: Source) -> Row:
+def _arabculture(record: Record, source: Source) -> Question:
     """A statement and three ways to go on; their texts and letters are nested."""
     nested, answer = record["options"], record["answer_key"]
     if not isinstance(nested, dict) or not isinstance(nested.get("text"), list):
@@ -460,7 +463,7 @@ def _arabculture(record: Record, source: Source) -> Row:
     return _question(record, _text(record["first_statement"], "first_statement"), list(options.values()), chosen)
 
 
-def _acva(record: Record, source: Source) -> Row:
+def _acva(record: Record, source: Source) -> Question:
     answer = record["answer"]
     if not isinstance(answer, str) or answer.strip() not in TRUE_FALSE:
         raise Refusal(
@@ -474,7 +477,7 @@ def _acva(record: Record, source: Source) -> Row:
 # ---------------------------------------------------------------- tables
 
 # Name: (columns, kind, function). `detect` takes the first that fits, so what needs more columns comes first.
-LAYOUTS: dict[str, tuple[tuple[str, ...], str, Callable[[Record, Source], Row]]] = {
+LAYOUTS: dict[str, tuple[tuple[str, ...], str, Callable[[Record, Source], Fields]]] = {
     "pairs": (SIDES, "pairs", _pairs),
     "binary": (("prompt|instruction|question", "completion", "label"), "unpaired", _binary),
     "rated": (("prompt|instruction|question", "completion", "rating|score"), "unpaired", _rated),

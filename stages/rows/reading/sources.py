@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stages.core.errors import PipelineError
-from stages.core.files import Row
 from stages.core.hub import hub_answers
 from stages.core.params import Source
+from stages.core.schema import OwnRow, ReadRow
 from stages.rows.reading.formats import Record, expand, place, read_records
 from stages.rows.reading.layouts import LAYOUTS, PRESETS, Preset, Refusal, convert, detect, own_id
 
@@ -27,15 +27,14 @@ SKIPPED = "skipped"  # the kind of a row that is left out
 ABOUT_THE_SOURCE = {"unknown layout", "no license"}
 
 # (place, file within which one layout holds, what the row's ``source`` says, record)
-Found = tuple[str, str, str, Record]
+PlacedRecord = tuple[str, str, str, Record]
 
 
-def read_source(source: Source) -> Iterator[tuple[str, Row, str]]:
+def read_source(source: Source) -> Iterator[tuple[str, ReadRow, str]]:
     """Yield ``(kind, row, place)``: kind sft, pairs, unpaired or mcq with a canonical row, or ``skipped``.
 
-    A skipped row is ``{"reason", "message"}``: few reasons, to be counted, and a sentence about this row. Memory does
-    not grow with the rows, but for eight bytes and their set entry per id. Raises PipelineError with the row's place;
-    that all labels of rated or binary feedback are equal is known, and raised, at the end.
+    Memory does not grow with the rows, but for eight bytes and their set entry per id. Raises PipelineError with the
+    row's place; that all labels of rated or binary feedback are equal is known, and raised, at the end.
     """
     preset = _preset_of(source)
     source = settled(source)
@@ -43,7 +42,7 @@ def read_source(source: Source) -> Iterator[tuple[str, Row, str]]:
     labels: Counter[bool] = Counter()
     kept, refused, where = 0, "", ""
     for number, (where, kind, row) in enumerate(_rows(source, preset), start=1):
-        if kind == SKIPPED:
+        if "reason" in row:
             refused = refused or f"{where}: {row['message']}"
             yield kind, row, where
             continue
@@ -54,7 +53,7 @@ def read_source(source: Source) -> Iterator[tuple[str, Row, str]]:
             yield SKIPPED, {"reason": "duplicate id", "message": twice}, where
             continue
         kept += 1
-        if kind == "unpaired":
+        if "label" in row:
             labels[row["label"]] += 1
         yield kind, row, where
     if not kept:
@@ -63,7 +62,7 @@ def read_source(source: Source) -> Iterator[tuple[str, Row, str]]:
         raise PipelineError(_one_class(source, where, *labels.most_common(1)[0]))
 
 
-def _rows(source: Source, preset: Preset | None) -> Iterator[tuple[str, str, Row]]:
+def _rows(source: Source, preset: Preset | None) -> Iterator[tuple[str, str, ReadRow]]:
     """Yield ``(place, kind, row)`` with ``id`` the row's own or empty, and ``source`` set."""
     lenient = preset is not None or bool(source.hub)
     skip: Callable[[Record], str] = preset["skip"] if preset else lambda record: ""
@@ -76,8 +75,8 @@ def _rows(source: Source, preset: Preset | None) -> Iterator[tuple[str, str, Row
         try:
             if first:
                 layouts[file] = detect(record) if source.layout == "auto" else source.layout
-            kind, row = convert(record, layouts[file], source)
-            row |= {"id": own_id(record), "source": origin}
+            kind, fields = convert(record, layouts[file], source)
+            row = cast(OwnRow, fields | {"id": own_id(record), "source": origin})
         except Refusal as refusal:
             if not lenient or refusal.reason in ABOUT_THE_SOURCE or (first and refusal.reason == "missing column"):
                 raise PipelineError(f"{where}: {refusal}") from None
@@ -91,7 +90,7 @@ def settled(source: Source) -> Source:
     return _checked(source, _preset_of(source))
 
 
-def records(source: Source) -> Iterator[Found]:
+def records(source: Source) -> Iterator[PlacedRecord]:
     """Every record of a settled source as it stands, none converted or left out."""
     return _hub_records(source) if source.hub else _file_records(source)
 
@@ -154,13 +153,13 @@ def _check_hub_id(who: str, source: Source) -> None:
 # ---------------------------------------------------------------- files and the hub
 
 
-def _file_records(source: Source) -> Iterator[Found]:
+def _file_records(source: Source) -> Iterator[PlacedRecord]:
     for file in expand(source.path):
         for number, record in read_records(file):
             yield place(file, number), str(file), file.name, record
 
 
-def _hub_records(source: Source) -> Iterator[Found]:
+def _hub_records(source: Source) -> Iterator[PlacedRecord]:
     """The rows of one split. A hub id comes from the cache, or is downloaded where the source allows it."""
     local = Path(source.hub).is_dir()
     origin = source.hub if local else f"{source.hub}@{source.revision}"
@@ -222,7 +221,11 @@ def _check_revision(source: Source, dataset: Any) -> None:
 
 @contextmanager
 def _network(online: bool) -> Iterator[None]:
-    """Let the hub's libraries reach the network, or keep them from it; they read the setting when imported."""
+    """Let the hub's libraries reach the network, or keep them from it, for one source of many.
+
+    They read their environment variable once, when they are imported, and `DownloadConfig` does not keep `datasets`
+    from asking the hub about a data set. So their settings are changed, which tests/rows/test_canaries.py watches.
+    """
     from datasets import config, disable_progress_bars, utils
     from huggingface_hub import constants
 

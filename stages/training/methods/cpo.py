@@ -17,7 +17,8 @@ from transformers import Trainer
 from trl.trainer.dpo_config import DPOConfig
 
 from stages.core.params import CpoMethod
-from stages.training.run import Run, TokenisedDPOTrainer, referenced_pairs, shared_arguments
+from stages.training.arguments import Run, shared_arguments
+from stages.training.trl_private import TokenisedDPOTrainer, referenced_pairs
 
 
 class UniformReferenceTrainer(TokenisedDPOTrainer):
@@ -28,9 +29,8 @@ class UniformReferenceTrainer(TokenisedDPOTrainer):
         return inputs | {"ref_chosen_logps": zeros, "ref_rejected_logps": zeros}
 
 
-def build_trainer(run: Run) -> Trainer:
+def build_trainer(run: Run[CpoMethod]) -> Trainer:
     """TRL's DPOTrainer with the sigmoid and the sft loss, on a reference of zeros."""
-    assert isinstance(run.method, CpoMethod)
     arguments = DPOConfig(
         **shared_arguments(run),
         loss_type=["sigmoid", "sft"],
@@ -43,6 +43,6 @@ def build_trainer(run: Run) -> Trainer:
     )
 
 
-def first_loss(run: Run) -> float | None:
+def first_loss(run: Run[CpoMethod]) -> float | None:
     """No invariant: CPO has no reference to start on."""
     return None

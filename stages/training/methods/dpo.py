@@ -11,12 +11,12 @@ from transformers import Trainer
 from trl.trainer.dpo_config import DPOConfig
 
 from stages.core.params import PairMethod
-from stages.training.run import Run, TokenisedDPOTrainer, referenced_pairs, shared_arguments
+from stages.training.arguments import Run, shared_arguments
+from stages.training.trl_private import TokenisedDPOTrainer, referenced_pairs
 
 
-def build_trainer(run: Run) -> Trainer:
+def build_trainer(run: Run[PairMethod]) -> Trainer:
     """TRL's DPOTrainer with the sigmoid loss."""
-    assert isinstance(run.method, PairMethod)
     arguments = DPOConfig(
         **shared_arguments(run), loss_type=["sigmoid"], beta=run.method.beta, precompute_ref_log_probs=True
     )
@@ -25,6 +25,6 @@ def build_trainer(run: Run) -> Trainer:
     )
 
 
-def first_loss(run: Run) -> float | None:
+def first_loss(run: Run[PairMethod]) -> float | None:
     """On the reference both h are 0, so the loss starts at ln 2."""
     return math.log(2)

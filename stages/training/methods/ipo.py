@@ -10,12 +10,12 @@ from transformers import Trainer
 from trl.trainer.dpo_config import DPOConfig
 
 from stages.core.params import PairMethod
-from stages.training.run import Run, TokenisedDPOTrainer, referenced_pairs, shared_arguments
+from stages.training.arguments import Run, shared_arguments
+from stages.training.trl_private import TokenisedDPOTrainer, referenced_pairs
 
 
-def build_trainer(run: Run) -> Trainer:
+def build_trainer(run: Run[PairMethod]) -> Trainer:
     """TRL's DPOTrainer with the IPO loss."""
-    assert isinstance(run.method, PairMethod)
     arguments = DPOConfig(
         **shared_arguments(run), loss_type=["ipo"], beta=run.method.beta, precompute_ref_log_probs=True
     )
@@ -24,7 +24,6 @@ def build_trainer(run: Run) -> Trainer:
     )
 
 
-def first_loss(run: Run) -> float | None:
+def first_loss(run: Run[PairMethod]) -> float | None:
     """On the reference the gap is 0, so the loss starts at the squared target."""
-    assert isinstance(run.method, PairMethod)
     return float((1 / (2 * run.method.beta)) ** 2)

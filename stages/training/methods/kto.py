@@ -6,35 +6,23 @@ mismatched prompts and answers of the microbatch), detached. A prompt's mismatch
 
 from __future__ import annotations
 
-from datasets import Dataset
 from transformers import Trainer
 from trl.trainer.kto_config import KTOConfig
 
 from stages.core.errors import PipelineError
 from stages.core.params import KtoMethod
-from stages.training.row_order import neighbours
-from stages.training.run import Run, TokenisedKTOTrainer, shared_arguments
+from stages.training.arguments import Run, shared_arguments
+from stages.training.reference_answers import neighbours
+from stages.training.trl_private import TokenisedKTOTrainer, referenced_answers
 
 WEIGHTED_RATIO = (1.0, 4 / 3)
 RATIO_TOLERANCE = 0.05  # a window of a shuffled pass is not exactly as mixed as the whole
 
 
-def build_trainer(run: Run) -> Trainer:
+def build_trainer(run: Run[KtoMethod]) -> Trainer:
     """TRL's KTOTrainer; the mismatched answers are laid out here, as TRL lays them out itself."""
-    assert isinstance(run.method, KtoMethod)
     check_labels(run)
-    matched = [row["completion"] for row in run.rows]
-    mismatched = neighbours(matched, run.budget.rows_per_microbatch)
-    dataset = Dataset.from_dict(
-        {
-            "prompt_ids": [answer.prompt_ids for answer in matched],
-            "completion_ids": [answer.completion_ids for answer in matched],
-            "KL_completion_ids": [answer.completion_ids for answer in mismatched],
-            "label": list(run.labels),
-            "ref_logps": run.reference(matched),
-            "ref_KL_logps": run.reference(mismatched),
-        }
-    )
+    mismatched = neighbours([row["completion"] for row in run.rows], run.budget.rows_per_microbatch)
     arguments = KTOConfig(
         **shared_arguments(run),
         beta=run.method.beta,
@@ -42,25 +30,31 @@ def build_trainer(run: Run) -> Trainer:
         undesirable_weight=run.method.undesirable_weight,
         precompute_ref_log_probs=True,
     )
-    return TokenisedKTOTrainer(model=run.model, args=arguments, train_dataset=dataset, processing_class=run.tokenizer)
+    return TokenisedKTOTrainer(
+        model=run.model,
+        args=arguments,
+        train_dataset=referenced_answers(run, mismatched),
+        processing_class=run.tokenizer,
+    )
 
 
-def first_loss(run: Run) -> float | None:
+def first_loss(run: Run[KtoMethod]) -> float | None:
     """On the reference h and z0 are 0: half the mean weight of the first step's rows."""
-    assert isinstance(run.method, KtoMethod)
     weights = {True: run.method.desirable_weight, False: run.method.undesirable_weight}
     first = [weights[label] for label in run.labels[: run.budget.rows_per_step]]
     return 0.5 * sum(first) / len(first)
 
 
-def check_labels(run: Run) -> None:
+def check_labels(run: Run[KtoMethod]) -> None:
     """Raise PipelineError where a microbatch is too small or holds one label only, or where the weights do not make
     up for the shares of the labels: (w_good n_good) / (w_bad n_bad) should lie in 1..4/3 (the paper's section 4.1).
     """
-    assert isinstance(run.method, KtoMethod)
     size = run.budget.rows_per_microbatch
     if size < 4:
-        raise PipelineError(f"KTO needs rows_per_microbatch of 4 or more for its KL term, found {size}: raise it")
+        raise PipelineError(
+            f"KTO needs rows_per_microbatch of 4 or more for its KL term, found {size}: "
+            "raise profiles.<profile>.preference.pairs_per_microbatch to 2 or more"
+        )
     for start in range(0, len(run.labels), size):
         if len(set(run.labels[start : start + size])) == 1:
             raise PipelineError(

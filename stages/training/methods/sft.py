@@ -11,22 +11,29 @@ from transformers import Trainer
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from stages.training.run import Run, shared_arguments
+from stages.core.params import SftMethod
+from stages.training.arguments import Run, shared_arguments
 
 
-def build_trainer(run: Run) -> Trainer:
+def build_trainer(run: Run[SftMethod]) -> Trainer:
     """TRL's SFTTrainer on completion-only labels."""
+    arguments = SFTConfig(**shared_arguments(run), dataset_kwargs={"skip_prepare_dataset": True})
+    return SFTTrainer(
+        model=run.model, args=arguments, train_dataset=labelled_answers(run), processing_class=run.tokenizer
+    )
+
+
+def first_loss(run: Run[SftMethod]) -> float | None:
+    """No invariant: SFT has no reference."""
+    return None
+
+
+def labelled_answers(run: Run[SftMethod]) -> Dataset:
+    """A row per answer: token ids of prompt and answer, and labels that are -100 over the prompt."""
     answers = [row["chosen" if "chosen" in row else "completion"] for row in run.rows]
-    dataset = Dataset.from_dict(
+    return Dataset.from_dict(
         {
             "input_ids": [answer.prompt_ids + answer.completion_ids for answer in answers],
             "labels": [[-100] * len(answer.prompt_ids) + answer.completion_ids for answer in answers],
         }
     )
-    arguments = SFTConfig(**shared_arguments(run), dataset_kwargs={"skip_prepare_dataset": True})
-    return SFTTrainer(model=run.model, args=arguments, train_dataset=dataset, processing_class=run.tokenizer)
-
-
-def first_loss(run: Run) -> float | None:
-    """No invariant: SFT has no reference."""
-    return None
