@@ -55,9 +55,6 @@ def loss_curve(model: str) -> list[tuple[int, float]]:
     return points
 
 
-SAME_SPEED = 0.1  # seven adapters of one shape took 1.23 to 1.36 times as long as without, in runs of two minutes
-
-
 @dataclass(frozen=True)
 class Training:
     """One training's cost and loss; ``seconds`` in optimizer steps and in all, for each seed of the timing file."""
@@ -172,10 +169,6 @@ class Bench:
     def times_as_long(self) -> float:
         """The median slowdown; 1 for the base."""
         return self.slowdown[0] if self.slowdown else 1.0
-
-    def as_fast_as(self, fastest: Bench) -> bool:
-        """Rule 5 of the report: the same arithmetic, or nearly the same times."""
-        return self.parameters == fastest.parameters or (self.times_as_long <= fastest.times_as_long * (1 + SAME_SPEED))
 
 
 def read_bench(model: str) -> Bench:

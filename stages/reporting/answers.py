@@ -62,17 +62,14 @@ def side_by_side(prompt: Row, answers: Mapping[str, Row]) -> str:
     return "\n".join([*lines, "</table>"])
 
 
-def answers_section(scores: Mapping[str, Scores], prompts: Sequence[Row]) -> str:
+def answers_section(scores: Mapping[str, Scores], prompts: Sequence[Row]) -> dict[str, str]:
+    """{id of a prompt that is shown: its question and answers}; raises PipelineError for one that is unknown."""
     known = {need(row, paths.GENERATION, "id"): row for row in prompts}
-    chosen = choose(next(iter(scores.values())).rows)
-    parts = [
-        f"Chosen by rule: the first prompt of the task `{ENTITY_TASK}` and the first of `{OPEN_TASK}` in the order of "
-        "their ids, never by how the answers look; each answer is that of the model's first seed."
-    ]
-    for prompt in chosen:
+    shown = {}
+    for prompt in choose(next(iter(scores.values())).rows):
         if prompt not in known:
             raise PipelineError(
                 f"{paths.GENERATION} has no prompt {prompt!r} that was scored: run `dvc repro evaluate`"
             )
-        parts += [f"### `{prompt}`", side_by_side(known[prompt], first_answers(scores, prompt))]
-    return "\n\n".join(parts)
+        shown[prompt] = side_by_side(known[prompt], first_answers(scores, prompt))
+    return shown

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from stages.comparison.measured import Bench, Training, need
 from stages.core import paths
 from stages.core.files import Row
-from stages.reporting.tables import integer, significant, table
+from stages.reporting.tables import BENCH, TIMING, TRAIN, Column, Table, integer, significant
 
 DENSE, FROZEN = 6, 4  # operations per parameter and trained token
 
@@ -43,27 +43,21 @@ def arithmetic(training: Training, bench: Bench) -> Arithmetic:
     )
 
 
-def energy(benches: Mapping[str, Bench]) -> str:
-    """Joules of an answer where the machine that timed the models shows them."""
-    read = {model: bench for model, bench in benches.items() if bench.joules_per_inference is not None}
-    if not read:
-        machines = sorted({str(bench.host.get("cpu", "an unnamed processor")) for bench in benches.values()})
-        return (
-            "Energy: no reading. The machine that timed the models (" + "; ".join(machines) + ") shows no counter that "
-            "the `benchmark` stage may read; on one that does (RAPL of the processor, or an NVIDIA GPU), joules of an "
-            "inference and of a token stand here."
-        )
-    sizes = sorted({size for bench in read.values() for size in bench.joules})
-    rows = [
-        [model, significant(bench.joules_per_inference), *(significant(bench.joules.get(size)) for size in sizes)]
-        for model, bench in read.items()
-    ]
-    header = ["model", "J/inference", *(f"J/token, {size} at once" for size in sizes)]
-    note = "Energy by the counters that `benchmark` could read while it timed a model; other processes count too."
-    return "\n\n".join([table(header, rows), note])
+COST = (
+    Column("tokens", TRAIN, "tokens_seen"),
+    Column("reference tokens", TRAIN, "reference_tokens"),
+    Column("6PT, TFLOP", f"{TRAIN}, {BENCH}", "6 x parameters x tokens_seen"),
+    Column("with LoRA, TFLOP", f"{TRAIN}, {BENCH}", "(4 x frozen + 6 x trainable) x tokens_seen"),
+    Column("GFLOP/s", f"{TRAIN}, {TIMING}, {BENCH}", "with LoRA x seeds[].tokens_per_second / tokens_seen"),
+    Column("measured peak, GFLOP/s", BENCH, "matmul_gflops"),
+    Column("share of peak", f"{TRAIN}, {TIMING}, {BENCH}", "GFLOP/s / matmul_gflops"),
+)
+PER_INFERENCE = Column("J/inference", BENCH, "joules_per_inference")
+PER_TOKEN = Column("J/token, … at once", BENCH, "generation.<batch size>.joules_per_token")
+ENERGY = (PER_INFERENCE, PER_TOKEN)
 
 
-def cost(training: Mapping[str, Training], benches: Mapping[str, Bench], summaries: Mapping[str, Row]) -> str:
+def cost_table(training: Mapping[str, Training], benches: Mapping[str, Bench], summaries: Mapping[str, Row]) -> Table:
     """``summaries`` are metrics/train/<model>/summary.json, for the reference's tokens."""
     rows = []
     for model, one in training.items():
@@ -80,16 +74,22 @@ def cost(training: Mapping[str, Training], benches: Mapping[str, Bench], summari
                 f"{found.share * 100:.1f} %",
             ]
         )
-    header = ["model", "tokens", "reference tokens", "6PT, TFLOP", "with LoRA, TFLOP", "GFLOP/s"]
-    return "\n\n".join(
-        [
-            table([*header, "measured peak, GFLOP/s", "share of peak"], rows),
-            f"6PT is {DENSE} x parameters x tokens, the convention for training every weight: 2 operations forward and "
-            f"4 backward. A LoRA training needs no gradient of the frozen weights, {FROZEN} operations instead of "
-            f"{DENSE}; *GFLOP/s* and *share of peak* count those. Both conventions send every token through every "
-            "weight: the vocabulary is projected here at trained positions only, so that the true work, and the true "
-            "share, is smaller. Attention over earlier tokens, the optimizer and the reference's passes are left out. "
-            "The peak is a matrix product of the machine that timed the model. Tokens are those of the first seed.",
-            energy(benches),
-        ]
-    )
+    return Table(["model", *COST], rows)
+
+
+def energy_table(benches: Mapping[str, Bench]) -> Table | None:
+    """Joules of an answer; None where the machine that timed the models shows none."""
+    read = {model: bench for model, bench in benches.items() if bench.joules_per_inference is not None}
+    if not read:
+        return None
+    sizes = sorted({size for bench in read.values() for size in bench.joules})
+    rows = [
+        [model, significant(bench.joules_per_inference), *(significant(bench.joules.get(size)) for size in sizes)]
+        for model, bench in read.items()
+    ]
+    return Table(["model", PER_INFERENCE, *(PER_TOKEN.named(size) for size in sizes)], rows)
+
+
+def processors(benches: Mapping[str, Bench]) -> list[str]:
+    """Of the machines that timed the models."""
+    return sorted({str(bench.host.get("cpu", "an unnamed processor")) for bench in benches.values()})

@@ -9,7 +9,7 @@ from stages.comparison.paired_scores import REFERENCE
 from stages.core.metrics import as_in_report
 from stages.core.params import Params, SftMethod, TrainMethod
 from stages.reporting.cards import described_base
-from stages.reporting.tables import NONE, bullets, integer, rate, table
+from stages.reporting.tables import NONE, TRAIN, Column, Table, bullets, integer, rate
 
 LOSSES = {
     "sft": "imitates the answers",
@@ -36,7 +36,14 @@ def purpose(model: str, method: TrainMethod) -> str:
     return "control: SFT on the chosen answers alone, without a preference loss"
 
 
-def recipes(params: Params, training: Mapping[str, Training]) -> str:
+ROWS_THERE = Column("rows there", TRAIN, "rows_available")
+RATE = Column("learning rate", "params.yaml", "profiles.<profile>.learning_rate.<model>")
+BETA = Column("beta", "params.yaml", "train.<model>.beta")
+BUDGET = Column("steps x rows", "params.yaml", "profiles.<profile>.<budget>.steps, .rows_per_step, .pairs_per_step")
+RECIPES = (ROWS_THERE, RATE, BETA, BUDGET)
+
+
+def recipes_table(params: Params, training: Mapping[str, Training]) -> Table:
     rows = [["base", "the start of `sft`", NONE, "prose", NONE, NONE, NONE, NONE]]
     for model, one in training.items():
         method, budget = params.train[model], params.budget(model)
@@ -52,8 +59,7 @@ def recipes(params: Params, training: Mapping[str, Training]) -> str:
                 f"{budget.steps} x {budget.rows_per_step}",
             ]
         )
-    header = ["model", "what it does", "starts on", "trains on", "rows there", "learning rate", "beta", "steps x rows"]
-    return table(header, rows, left=4)
+    return Table(["model", "what it does", "starts on", "trains on", *RECIPES], rows)
 
 
 def machinery(params: Params, training: Mapping[str, Training], benches: Mapping[str, Bench], prompts: int) -> str:

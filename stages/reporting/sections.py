@@ -1,51 +1,76 @@
-"""The report's tables: every function takes what other stages measured and returns Markdown."""
+"""The tables of training, inference, resources, data and single groups of prompts: what other stages measured."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from stages.comparison.measured import Bench, ReferencePass, Training, need
-from stages.comparison.paired_scores import Place, Scores, places, shared_places
+from stages.comparison.measured import Bench, Training, need
+from stages.comparison.paired_scores import Place, Scores, places
+from stages.comparison.verdicts import places_by_range, places_in_use
 from stages.core import paths
 from stages.core.files import Row
 from stages.core.params import Params
 from stages.reporting.tables import (
+    BENCH,
     NONE,
+    ROWS,
+    SUMMARY,
+    TIMING,
+    TRAIN,
+    Column,
+    Table,
     duration,
-    folded,
     integer,
     number_interval,
     percent,
     significant,
     spread,
-    table,
 )
 
-LOSS_NOTE = (
-    "The losses of different methods are different quantities (a negative log-likelihood for SFT, the logistic loss "
-    "of a margin for DPO, a squared distance for IPO, a saturating value for KTO, the sum of two terms for CPO) and "
-    "cannot be ranked across methods. The first loss is that of one step, whose rows may be easy, the final loss the "
-    "mean over the last tenth of the steps; both are means over seeds, and a loss that rises from one to the other "
-    "need not mean that anything was unlearnt."
+DATA = "metrics/data.json"
+
+SEEDS = tuple(
+    Column(
+        metric,
+        SUMMARY,
+        "metrics.<column>.per_seed, or mean",
+        listed="containment, behaviour_rate, exact_match",
+    )
+    for metric in ("behaviour_rate", "containment", "exact_match")
 )
 
 
-def seeds(params: Params, summaries: Mapping[str, Row]) -> str:
+def seeds_table(summaries: Mapping[str, Row]) -> Table:
     """The spread over seeds, which the intervals do not contain."""
-    metrics = ("behaviour_rate", "containment", "exact_match")
     rows = []
     for model, summary in summaries.items():
         path = paths.eval_metrics(model) / "summary.json"
-        found = [need(summary, path, "metrics", metric, "per_seed") for metric in metrics]
+        found = [need(summary, path, "metrics", column.heading, "per_seed") for column in SEEDS]
         rows.append([model, *(" / ".join(f"{value * 100:.1f}" for value in values) or NONE for values in found)])
-    names = ", ".join(map(str, params.active.seeds))
-    return f"In percent, for the seeds {names}; the base has none.\n\n" + table(["model", *metrics], rows)
+    return Table(["model", *SEEDS], rows)
 
 
-def training_table(params: Params, training: Mapping[str, Training]) -> str:
+TRAINING = (
+    Column("loss of", "params.yaml", "train.<model>.method", words=True),
+    Column("training time, s", TIMING, "seeds[].train_seconds"),
+    Column("in all, s", TIMING, "seeds[].total_seconds"),
+    Column("first loss", TRAIN, "loss_first"),
+    Column("final loss", TRAIN, "loss_final"),
+    Column("samples", TRAIN, "rows_available"),
+    Column("epochs", TRAIN, "epochs"),
+    Column("steps", TRAIN, "steps"),
+    Column("rows seen", TRAIN, "rows_seen"),
+    Column("tokens seen", TRAIN, "tokens_seen"),
+    Column("efficiency", f"{TRAIN}, {TIMING}", "rows_available x epochs / seeds[].train_seconds"),
+)
+
+
+def training_table(params: Params, training: Mapping[str, Training]) -> Table:
     rows = [
         [
             model,
@@ -63,22 +88,18 @@ def training_table(params: Params, training: Mapping[str, Training]) -> str:
         ]
         for model, one in training.items()
     ]
-    header = ["model", "loss of", "training time, s", "in all, s", "first loss", "final loss", "samples"]
-    return table([*header, "epochs", "steps", "rows seen", "tokens seen", "efficiency"], rows, left=2)
+    return Table(["model", *TRAINING], rows)
 
 
-def reference_cost(passes: Sequence[ReferencePass]) -> str:
-    """What the shared reference cost, beside the trainings that no longer pay for it."""
-    starts = sorted({one.start for one in passes})
-    return " ".join(
-        f"The reference's log-probabilities under `{start}`, which DPO, IPO and KTO share, took "
-        f"{spread([one.seconds for one in passes if one.start == start])} seconds a seed for "
-        f"{integer(max(one.answers for one in passes if one.start == start))} answers, once; they are in no row above."
-        for start in starts
-    )
+LATENCY = Column("mean, ms", BENCH, "latency_ms.mean, .p50, .p95", listed="(mean, median, p95), ms")
+SPEED = Column("inferences/s", BENCH, "inferences_per_second")
+SLOWDOWN = Column("times as long", BENCH, "adapter_slowdown.median [.p25, .p75]")
+DECODING = Column("tokens/s, … at once", BENCH, "generation.<batch size>.tokens_per_second")
+DEVICE = Column("device", BENCH, "host.device", words=True)
+INFERENCE = (LATENCY, SPEED, SLOWDOWN, DECODING, DEVICE)
 
 
-def inference_table(benches: Mapping[str, Bench]) -> str:
+def inference_table(benches: Mapping[str, Bench]) -> Table:
     sizes = sorted({size for bench in benches.values() for size in bench.decoding})
     rows = [
         [
@@ -93,18 +114,22 @@ def inference_table(benches: Mapping[str, Bench]) -> str:
         ]
         for model, bench in benches.items()
     ]
-    decoding = [f"tokens/s, {size} at once" for size in sizes]
-    header = ["model", "mean, ms", "median, ms", "p95, ms", "inferences/s", "times as long", *decoding, "device"]
-    return (
-        table(header, rows, words=("device",))
-        + "\n\n*Times as long* is a pass with the adapter over the same pass with it switched off, the two "
-        "alternating: the median of the pairs and their quartiles. Adapters of one shape do the same arithmetic, so "
-        "that what they differ by is the error of timing: one model is timed after the other, and the machine does not "
-        "stand still meanwhile. Added into the weights (`merge_and_unload` of PEFT), an adapter takes no time."
-    )
+    latency = [replace(LATENCY, heading=f"{name}, ms") for name in ("mean", "median", "p95")]
+    decoding = [DECODING.named(size) for size in sizes]
+    return Table(["model", *latency, SPEED, SLOWDOWN, *decoding, DEVICE], rows)
 
 
-def resources(params: Params, training: Mapping[str, Training], benches: Mapping[str, Bench]) -> str:
+RESOURCES = (
+    Column("peak memory training, MiB", TIMING, "seeds[].peak_memory_mib, the largest"),
+    Column("training time", TIMING, "seeds[].train_seconds, the mean"),
+    Column("tokens/s training", TIMING, "seeds[].tokens_per_second"),
+    Column("trainable parameters", TRAIN, "trainable_parameters"),
+    Column("peak memory inference, MiB", BENCH, "peak_memory_mib"),
+    Column("load", BENCH, "load_seconds"),
+)
+
+
+def resources_table(params: Params, training: Mapping[str, Training], benches: Mapping[str, Bench]) -> Table:
     rows = []
     for model in params.models:
         one, bench = training.get(model), benches[model]
@@ -119,106 +144,98 @@ def resources(params: Params, training: Mapping[str, Training], benches: Mapping
                 f"{bench.load_seconds:.2f} s",
             ]
         )
-    header = ["model", "peak memory training, MiB", "training time", "tokens/s training", "trainable parameters"]
-    hosts = {describe_host(one.host) for one in training.values()} | {
-        describe_host(one.host) for one in benches.values()
-    }
-    total = sum(sum(one.seconds) for one in training.values())
-    return "\n\n".join(
-        [
-            table([*header, "peak memory inference, MiB", "load"], rows),
-            f"All trainings and seeds together: {duration(total)} of optimizer steps. Memory is the process's resident "
-            "peak on a CPU and the allocator's peak on a GPU.",
-            "Machines: " + "; ".join(sorted(hosts)) + ".",
-        ]
-    )
+    return Table(["model", *RESOURCES], rows)
 
 
-def describe_host(host: Row) -> str:
-    return ", ".join(f"{key} {host[key]}" for key in sorted(host) if host[key] not in (None, ""))
+def machines(training: Mapping[str, Training], benches: Mapping[str, Bench]) -> list[str]:
+    """Every machine that trained or timed a model, in words."""
+    hosts = [one.host for one in training.values()] + [bench.host for bench in benches.values()]
+    named = ([f"{key} {host[key]}" for key in sorted(host) if host[key] not in (None, "")] for host in hosts)
+    return sorted({", ".join(names) for names in named})
 
 
-def rankings(
+RANKINGS = (
+    Column("behaviour", ROWS, "clean"),
+    Column("containment", ROWS, "contains"),
+    Column("exact match", ROWS, "exact"),
+    Column("training time", TIMING, "seeds[].train_seconds", listed="training time, efficiency"),
+    Column("efficiency", TIMING, "seeds[].train_seconds", listed="training time, efficiency"),
+    Column("inference", BENCH, "adapter_slowdown.median"),
+)
+
+
+def rankings_table(
     params: Params, scores: Mapping[str, Scores], training: Mapping[str, Training], benches: Mapping[str, Bench]
-) -> str:
-    """Places, best first, with shared ranks marked `=`; each column's rule for a tie stands below the table."""
-    columns: dict[str, Mapping[str, Place]] = {
-        "behaviour": places(scores, "behaviour_rate", params.evaluate),
-        "containment": places(scores, "containment", params.evaluate),
-        "exact match": places(scores, "exact_match", params.evaluate),
-        "training time": _by_range({model: one.seconds for model, one in training.items()}, higher=False),
-        "efficiency": _by_range({model: one.efficiencies for model, one in training.items()}, higher=True),
-        "inference": shared_places(
-            sorted(benches, key=lambda model: benches[model].times_as_long),
-            lambda best, other: benches[other].as_fast_as(benches[best]),
-        ),
-    }
-    rows = [[model, *(str(found.get(model, NONE)) for found in columns.values())] for model in params.models]
-    return (
-        table(["model", *columns], rows)
-        + "\n\n`=` marks a shared rank. Quality: one more than the number of models that are better, by p-values of "
-        "all pairs adjusted together (Holm). Training time and efficiency: the range over seeds overlaps with that of "
-        "the best of the group (with one seed nothing can tie). Inference: rule 5. Training time and efficiency say "
-        "what a method costs, and nothing about its answers."
-    )
+) -> Table:
+    """Places, best first, with shared ranks marked `=`."""
+    found: list[Mapping[str, Place]] = [
+        *(places(scores, metric, params.evaluate) for metric in ("behaviour_rate", "containment", "exact_match")),
+        places_by_range({model: one.seconds for model, one in training.items()}, higher=False),
+        places_by_range({model: one.efficiencies for model, one in training.items()}, higher=True),
+        places_in_use(benches),
+    ]
+    rows = [[model, *(str(ranks.get(model, NONE)) for ranks in found)] for model in params.models]
+    return Table(["model", *RANKINGS], rows)
 
 
-def _by_range(values: Mapping[str, Sequence[float]], higher: bool) -> dict[str, Place]:
-    def mean(name: str) -> float:
-        return sum(values[name]) / len(values[name])
-
-    def overlap(best: str, other: str) -> bool:
-        return min(values[best]) <= max(values[other]) and min(values[other]) <= max(values[best])
-
-    return shared_places(sorted(values, key=mean, reverse=higher), overlap)
+SPLIT = Column("train", DATA, "prepared.<kind>.<split>, axes.<split>.<axis>", listed="train, validation, test")
+COUNT = Column("rows", DATA, "flaws, by_topic, raw.<file>.rows")
+COUNTS = (SPLIT, COUNT)
 
 
-def data_overview(data: Row) -> str:
-    """The counts of metrics/data.json."""
+@dataclass(frozen=True)
+class DataOverview:
+    """The counts of metrics/data.json; ``reasons`` are those for which raw rows were dropped."""
+
+    prepared: Row
+    held_out: Mapping[str, int]
+    splits: Table
+    flaws: Table
+    axes: Table
+    topics: Table
+    raw: Table
+    dropped: int
+    reasons: Mapping[str, int]
+
+
+def data_overview(data: Row) -> DataOverview:
+    """Raises PipelineError naming the first key that is missing."""
     path = paths.DATA_METRICS
-    prepared = need(data, path, "prepared")
+    prepared, dropped = need(data, path, "prepared"), need(data, path, "dropped")
+    for keys in (("generation",), ("mcq",), ("corpus", "documents"), ("corpus", "bytes")):
+        need(prepared, path, *keys)
     splits = [
-        [
-            kind,
-            *(integer(need(prepared, path, kind, split)) for split in ("train", "validation", "test")),
-        ]
+        [kind, *(integer(need(prepared, path, kind, split)) for split in paths.SPLITS)]
         for kind in ("sft", "pairs", "unpaired")
     ]
-    held = need(data, path, "held_out")
-    dropped = need(data, path, "dropped")
-    corpus = need(prepared, path, "corpus")
     raw = [[file, integer(need(count, path, "rows"))] for file, count in sorted(need(data, path, "raw").items())]
-    reasons: dict[str, int] = {}
-    for row in dropped:
-        reasons[row["reason"]] = reasons.get(row["reason"], 0) + 1
-    return "\n\n".join(
-        [
-            table(["prepared", "train", "validation", "test"], splits),
-            f"Test questions: {integer(need(prepared, path, 'generation'))} generation prompts and "
-            f"{integer(need(prepared, path, 'mcq'))} multiple-choice questions. Pretraining corpus: "
-            f"{integer(need(corpus, path, 'documents'))} documents, {integer(need(corpus, path, 'bytes'))} bytes. "
-            f"Held out of training: {', '.join(f'{integer(count)} {name}' for name, count in sorted(held.items()))}.",
-            _counts("flaws planted in SFT rows", need(data, path, "flaws")),
-            _counts("axes of the preference pairs", need(data, path, "axes")),
-            folded("Rows by topic", _counts("topics", need(data, path, "by_topic"))),
-            folded("Rows by raw file", table(["raw file", "rows"], raw)),
-            f"{len(dropped)} raw rows were dropped"
-            + (": " + "; ".join(f"{count} as {reason}" for reason, count in sorted(reasons.items())) if reasons else "")
-            + f". `{path}` names each with its file and line.",
-        ]
+    return DataOverview(
+        prepared=prepared,
+        held_out=need(data, path, "held_out"),
+        splits=Table(["prepared", *(replace(SPLIT, heading=split) for split in paths.SPLITS)], splits),
+        flaws=_counts("flaws planted in SFT rows", need(data, path, "flaws")),
+        axes=_counts("axes of the preference pairs", need(data, path, "axes")),
+        topics=_counts("topics", need(data, path, "by_topic")),
+        raw=Table(["raw file", COUNT], raw),
+        dropped=len(dropped),
+        reasons=Counter(row["reason"] for row in dropped),
     )
 
 
-def _counts(title: str, counts: Mapping[str, Any]) -> str:
+def _counts(title: str, counts: Mapping[str, Any]) -> Table:
     """One row a name; where the counts are split by train, validation and test, one column a split."""
     if all(isinstance(value, dict) for value in counts.values()):
         names = sorted({name for value in counts.values() for name in value})
         rows = [[name, *(integer(value.get(name, 0)) for value in counts.values())] for name in names]
-        return table([title, *counts], rows)
-    return table([title, "rows"], [[name, integer(count)] for name, count in sorted(counts.items())])
+        return Table([title, *(replace(SPLIT, heading=split) for split in counts)], rows)
+    return Table([title, COUNT], [[name, integer(count)] for name, count in sorted(counts.items())])
 
 
-def by_group(summaries: Mapping[str, Row], group: str, parts: Sequence[str]) -> str:
+BY_TASK = Column("… (n=…)", f"{SUMMARY}, {ROWS}", "by_task.<task>.exact, .contains; rows: contains by wording")
+BY_AXIS = Column("… (n=…)", SUMMARY, "by_axis.<axis>.sum, .token")
+
+
+def by_group(summaries: Mapping[str, Row], group: str, parts: Sequence[str], column: Column) -> Table:
     """Models in rows, tasks or axes in columns; a cell holds the named parts, in percent.
 
     A group in which a part is null everywhere (open prompts have no fact to contain) is left out.
@@ -235,11 +252,11 @@ def by_group(summaries: Mapping[str, Row], group: str, parts: Sequence[str]) -> 
             values = [need(summary, path, group, name, part) for part in parts]
             cells.append(" / ".join(NONE if value is None else f"{value * 100:.1f}" for value in values))
         rows.append([model, *cells])
-    counts = [f"{name} (n={need(summaries[first], paths.eval_metrics(first), group, name, 'n')})" for name in names]
-    return table(["model", *counts], rows)
+    columns = [column.named(name, need(groups, paths.eval_metrics(first), name, "n")) for name in names]
+    return Table(["model", *columns], rows)
 
 
-def by_wording(scores: Mapping[str, Scores]) -> str:
+def by_wording(scores: Mapping[str, Scores]) -> Table:
     """Containment where the question is worded as in training, and where it is not."""
     rows = []
     counts: dict[str, int] = {}
@@ -250,4 +267,4 @@ def by_wording(scores: Mapping[str, Scores]) -> str:
             counts[wording] = len({row["id"] for row in found})
             cells.append(percent(float(np.mean([float(row["contains"]) for row in found])) if found else None))
         rows.append([model, *cells])
-    return table(["model", *(f"{wording} wording (n={count})" for wording, count in counts.items())], rows)
+    return Table(["model", *(BY_TASK.named(f"{wording} wording", count) for wording, count in counts.items())], rows)

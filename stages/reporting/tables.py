@@ -3,8 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 NONE = "–"  # nothing was measured
+METHODS, SUMMARY, ROWS = "metrics/methods.json", "metrics/eval/<model>/summary.json", "metrics/eval/<model>/rows.jsonl"
+TRAIN, TIMING, BENCH = "metrics/train/<model>/summary.json", "metrics/timing/<model>.json", "metrics/bench/<model>.json"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of figures and where they stand: ``file`` and ``key`` in it.
+
+    An ellipsis in ``heading`` makes it the pattern of a family, whose members are `named`. ``listed`` is what the list
+    of all columns calls this one, where it speaks of several at once. ``words``: what the column holds is text.
+    """
+
+    heading: str
+    file: str
+    key: str
+    listed: str = ""
+    words: bool = False
+
+    @property
+    def source(self) -> str:
+        return f"{self.file}: {self.key}"
+
+    def named(self, *values: object) -> Column:
+        """The member of a family that has these values in the places of its ellipses."""
+        heading = self.heading
+        for value in values:
+            heading = heading.replace("…", str(value), 1)
+        return replace(self, heading=heading, listed=self.listed or self.heading)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under columns; a plain string is the heading of a column of names or words, which has no source."""
+
+    columns: Sequence[str | Column]
+    rows: Sequence[Sequence[str]]
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        return tuple(one.heading if isinstance(one, Column) else one for one in self.columns)
+
+    def __str__(self) -> str:
+        """As Markdown: words to the left, numbers to the right."""
+        marks = ["---:" if isinstance(one, Column) and not one.words else "---" for one in self.columns]
+        lines = [self.headings, marks, *self.rows]
+        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, words: Collection[str] = ()) -> str:
@@ -26,6 +73,12 @@ def folded(title: str, body: str) -> str:
 
 def percent(value: float | None) -> str:
     return NONE if value is None else f"{value * 100:.1f} %"
+
+
+def between(values: Sequence[float]) -> str:
+    """The least and the greatest of some shares."""
+    low, high = percent(min(values)), percent(max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def percent_interval(value: float | None, low: float | None, high: float | None) -> str:

@@ -14,7 +14,7 @@ from stages import compare
 from stages.comparison.measured import read_bench, read_methods, read_training
 from stages.core.params import Params, load_params
 from stages.reporting.cards import card
-from stages.reporting.cost import arithmetic, energy
+from stages.reporting.cost import arithmetic, energy_table
 from tests.support.clones import MODELS
 from tests.support.made_metrics import World
 from tests.support.printed_numbers import numbers, unknown, values
@@ -87,10 +87,11 @@ def test_frozen_weights_cost_four_operations_a_token(params: Params) -> None:
     assert arithmetic(all_trained, bench).lora_flop == pytest.approx(found.dense_flop)
 
 
-def test_energy_is_printed_where_it_was_read_and_said_to_be_missing_where_not(params: Params) -> None:
+def test_energy_has_a_table_where_it_was_read(params: Params) -> None:
     silent = read_bench("dpo")
-    assert energy({"dpo": silent}).startswith("Energy: no reading.")
+    assert energy_table({"dpo": silent}) is None
     read = dataclasses.replace(silent, joules_per_inference=0.0625, joules={1: 0.375, 16: None})
-    lines = energy({"base": silent, "dpo": read}).splitlines()
-    assert lines[0] == "| model | J/inference | J/token, 1 at once | J/token, 16 at once |"
-    assert lines[2:4] == ["| dpo | 0.0625 | 0.375 | – |", ""]
+    found = energy_table({"base": silent, "dpo": read})
+    assert found is not None
+    assert found.headings == ("model", "J/inference", "J/token, 1 at once", "J/token, 16 at once")
+    assert found.rows == [["dpo", "0.0625", "0.375", "–"]]

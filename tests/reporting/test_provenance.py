@@ -16,11 +16,13 @@ from ruamel.yaml import YAML
 from stages import compare, report
 from stages.comparison.measured import Bench, read_bench, read_training
 from stages.comparison.paired_scores import difference, read_scores
+from stages.comparison.side_effects import effect
 from stages.core.errors import PipelineError
 from stages.core.params import load_params
 from stages.reporting import provenance
-from stages.reporting.monitors import effect
-from stages.reporting.seed_report import audit, claims
+from stages.reporting.seed_report import claims
+from stages.reporting.tables import Column
+from stages.reporting.templates import Renderer
 from tests.support.clones import MODELS
 from tests.support.made_metrics import World, sweep, write
 from tests.support.printed_numbers import numbers, of_files, unknown, values
@@ -131,8 +133,11 @@ def audited() -> set[float]:
     """What the audit prints of the seed report when nothing of ours was measured."""
     host = {"cpu": "", "cores": 2, "device": "cpu"}
     nothing = Bench(1, 1, 1, 1, None, {}, {}, None, 1, 1, 1, 1, "", 1, 1, 1, host)
-    text = audit.audit({}, {"none": nothing}, {}) + claims.other_claims({})
-    return {float(one) for one in numbers(text)} | {0.1, 1926.98}
+    counts = {kind: {"train": 1} for kind in ("sft", "pairs", "unpaired")} | {"corpus": {"documents": 1}}
+    text = claims.seed_report(
+        Renderer(), load_params(), {"prepared": counts}, {}, {"none": nothing}, answer=["", ""], exact={}
+    )
+    return {float(one) for one in numbers(text)}
 
 
 def settings() -> set[float]:
@@ -211,34 +216,61 @@ def test_numbers_are_read_as_they_are_printed() -> None:
 
 
 def test_every_column_of_numbers_names_its_file_and_key(written: Path) -> None:
+    """Every table of the page is one that was printed with its columns, or holds words alone."""
     text = (written / "metrics/report/report.md").read_text(encoding="utf-8")
-    nameless = []
-    headings = ("", "")
+    params = load_params()
+    printed = {table.headings: table for table in report.compose(params, report.read_measured(params), ())[1]}
+    nameless, seen = [], set()
     for line, mark in zip(text.splitlines(), text.splitlines()[1:], strict=False):
-        if line.startswith("## "):
-            headings = (line[3:], line[3:])
-        elif line.startswith("### "):
-            headings = (line[4:], headings[1])
         if line.startswith("| ") and mark.startswith("| ---"):
-            columns = [cell.strip() for cell in line.strip("|").split("|")]
+            headings = tuple(cell.strip() for cell in line.strip("|").split("|"))
+            seen.add(headings)
+            columns = printed[headings].columns if headings in printed else headings
             for column, sign in zip(columns, mark.strip("| ").split("|"), strict=True):
-                if sign.strip().endswith(":") and not provenance.column_source(headings, column):
+                if sign.strip().endswith(":") and not (isinstance(column, Column) and column.file and column.key):
                     nameless.append((headings, column))
-    assert nameless == [], "add these columns to stages/reporting/provenance.py: columns"
+    assert nameless == [], "make these columns of stages.reporting.tables.Column"
+    assert set(printed) <= seen and len(seen) > 25
+
+
+def test_tables_of_the_same_headings_have_the_same_columns(written: Path) -> None:
+    """The page finds the columns of a table by its headings."""
+    params = load_params()
+    found: dict[tuple[str, ...], set[str]] = {}
+    for table in report.compose(params, report.read_measured(params), ())[1]:
+        sources = "; ".join(column.source if isinstance(column, Column) else "" for column in table.columns)
+        found.setdefault(table.headings, set()).add(sources)
+    assert [headings for headings, sources in found.items() if len(sources) > 1] == []
+
+
+def test_every_column_that_is_printed_is_in_the_list_of_columns(written: Path) -> None:
+    params = load_params()
+    listed = {
+        (column.listed or column.heading, column.file, column.key)
+        for _, columns in provenance.listed()
+        for column in columns
+    }
+    for table in report.compose(params, report.read_measured(params), ())[1]:
+        for column in table.columns:
+            if isinstance(column, Column):
+                assert (column.listed or column.heading, column.file, column.key) in listed
 
 
 def test_every_key_that_is_named_exists(written: Path) -> None:
     """The first name of each key, in the first model's file."""
-    for _, _, files, keys in provenance.columns():
-        key = keys.removeprefix("<model>.").split(",")[0]
+    checked = 0
+    for column in (column for _, columns in provenance.listed() for column in columns):
+        key = column.key.removeprefix("<model>.").split(",")[0]
         name = re.match(r"[a-z_0-9]+", key.removeprefix("metrics.<column>."))
-        file = files.split(", ")[0].replace("<model>", "dpo")
+        file = column.file.split(", ")[0].replace("<model>", "dpo")
         if file == "metrics/sweep.json":  # drawn only where there is one; its keys are tested in test_plots
             continue
         if not file.endswith(".json") or name is None or name.group().isdigit() or " " in key:
             continue
         content = json.dumps(json.loads((written / file).read_text(encoding="utf-8")))
         assert f'"{name.group()}' in content, f"{file}: {key}"
+        checked += 1
+    assert checked > 60
 
 
 def test_hashes_are_those_that_dvc_writes(tmp_path: Path) -> None:

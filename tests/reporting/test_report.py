@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from stages import compare, report
+from stages.comparison.measured import read_methods
 from stages.core.errors import PipelineError
 from stages.core.params import load_params
 from stages.reporting import quality
 from stages.reporting.plots import drawings
 from stages.reporting.seed_report import audit
 from tests.support.clones import MODELS
-from tests.support.made_metrics import World, sweep, write
+from tests.support.made_metrics import World, compared, sweep, told, write
 
 PLOTS = {
     "quality.png",
@@ -38,24 +39,14 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def page(root: Path, world: World) -> str:
     """The text of the report, without drawing its pictures."""
-    world.write(root)
-    compare.main()
+    compared(root, world)
     return composed()
 
 
 def composed() -> str:
     params = load_params()
     found = report.read_measured(params)
-    return report.compose(params, found, drawings(report.material(params, found)))
-
-
-def told() -> World:
-    """SFT teaches, DPO and the chosen answers fix the behaviour, IPO forgets, more SFT changes nothing."""
-    world = World()
-    world.knows["base"] = 0.1
-    world.clean |= {"sft_chosen": 0.97, "dpo": 0.97, "kto": 0.97, "ipo": 0.97, "cpo": 0.97}
-    world.knows["ipo"] = 0.1
-    return world
+    return report.compose(params, found, drawings(report.material(params, found)))[0]
 
 
 def section(text: str, heading: str) -> str:
@@ -80,107 +71,21 @@ def evidence(text: str) -> dict[str, str]:
     return {line[3:].partition(".*")[0]: line.partition(".* ")[2] for line in lines}
 
 
-def test_the_opening_says_who_fixes_the_behaviour_and_keeps_the_knowledge(root: Path) -> None:
-    found = evidence(page(root, told()))
-    assert list(found) == ["Behaviour and knowledge", "Preference methods", "Controls", "Cost"]
-    told_of = found["Behaviour and knowledge"]
-    assert told_of.startswith("**`sft_chosen`, `dpo`, `kto` and `cpo` fix the planted flaws and keep the knowledge**")
-    assert "`sft_more` (behaviour: no clear change, knowledge: keeps)" in told_of
-    assert "`ipo` (behaviour: fixes, knowledge: loses)" in told_of
-
-
-def test_the_first_three_sentences_say_what_to_use_for_what(root: Path) -> None:
-    world = told()
-    world.clean["sft_chosen"] = 0.5
-    found = answer(page(root, world))
-    assert re.findall(r"(?:^|; )([Ff]or [a-z ]+) use `(\w+)`", "\n".join(found), re.M) == [
-        ("For instruction following", "sft"),
-        ("For preferences in pairs", "dpo"),
-        ("for binary feedback", "kto"),
-        ("For a tight budget", "dpo"),
-    ]
-    assert len(found) == 3 and all(sentence.endswith(".") for sentence in found)
-    assert re.search(
-        r"use `dpo` \(exact match [^()]*, tied with `cpo`, at learning rates of 0\.0002 to 0\.001\), "
-        r"ahead of `sft_more`;",
-        found[1],
-    )
-    assert "use `kto`, the only one that trains on it (" in found[1]
-    assert "ahead of `sft`, `sft_more`, `sft_chosen` and `ipo`" in found[2]
-
-
-def test_a_control_that_ties_is_called_a_control_and_no_loss_is_recommended(root: Path) -> None:
-    """Imitating the preferred answers does as well: then nothing speaks for a preference loss."""
-    found = answer(page(root, told()))[1].partition("; ")[0]
-    assert "use `" not in found
-    assert found.startswith(
-        "For preferences in pairs the data cannot tell a preference loss from plain SFT on the preferred answers: "
-        "`dpo` and `cpo` tie with the control `sft_chosen`"
-    )
-    assert found.endswith(
-        ", at learning rates of 0.0002 to 0.001), all ahead of `sft` and `sft_more`, and of the ties `sft_chosen` "
-        "takes the fewest seconds"
-    )
-
-
-def test_a_control_that_wins_is_recommended_as_what_it_is(root: Path) -> None:
-    world = World()
-    world.clean |= {"sft_chosen": 0.99, "dpo": 0.75, "ipo": 0.75, "cpo": 0.75}
-    found = answer(page(root, world))[1]
-    assert found.startswith(
-        "For preferences in pairs use `sft_chosen`, plain SFT on the preferred answers (exact match"
-    )
-    assert re.search(r"\(exact match [^()]*, at learning rates of 0\.0002 to 0\.001\)", found)
-
-
-def test_another_learning_rate_is_told_with_what_one_rate_for_all_gives(root: Path) -> None:
+def test_the_opening_has_three_sentences_and_what_stands_behind_them(root: Path) -> None:
     write(root / "metrics/sweep.json", sweep())
-    found = evidence(page(root, told()))["Learning rates"]
-    assert found.startswith(
-        "Each has the rate that the sweep found best for it (`sft_chosen` 0.001; `dpo`, `kto`, `ipo` and `cpo` 0.0002)."
-    )
-    assert (
-        "At 0.0002 for all, clean are 80.1 % of the answers of `sft_chosen` and 81.1 % to 84.1 % of those of" in found
-    )
-    assert "exact 30.1 % and 31.1 % to 34.1 %" in found
+    text = page(root, told())
+    assert len(answer(text)) == 3
+    behind = ["Behaviour and knowledge", "Preference methods", "Controls", "Learning rates", "Cost"]
+    assert list(evidence(text)) == behind
+    (root / "metrics/sweep.json").unlink()
+    assert "Learning rates" not in evidence(composed())
+
+
+def test_the_methods_stand_beside_each_other_at_one_learning_rate(root: Path) -> None:
+    write(root / "metrics/sweep.json", sweep())
     rows = table_rows(section(page(root, told()), "Quality").split("**At the same learning rate**")[1])
     assert rows["sft_chosen"] == ["80.1 / 98.7 / 30.1", "95.1 / 91.1 / 30.1"]
     assert rows["cpo"] == ["84.1 / 98.7 / 34.1", "99.1 / 91.1 / 34.1"]
-
-
-def test_the_data_cannot_tell_where_nothing_is_separated_from_the_start(root: Path) -> None:
-    instructions, feedback, budget = answer(page(root, World()))
-    none = "the data cannot tell: `sft` and `sft_more` are not separated from `base`, where the base has"
-    assert instructions.startswith(f"For instruction following {none}")
-    assert "For preferences in pairs the data cannot tell:" in feedback
-    assert "for binary feedback the data cannot tell: `kto` is not separated from `sft`" in feedback
-    assert budget.startswith("For a tight budget the data cannot tell: ") and budget.endswith("from `base`.")
-
-
-def test_a_base_that_training_spoils_is_left_as_it_is(root: Path) -> None:
-    world = World()
-    world.clean["base"], world.knows["base"] = 0.97, 1.0
-    instructions, _, budget = answer(page(root, world))
-    assert instructions.startswith("For instruction following use `base` as it is: `sft` and `sft_more` are behind it")
-    assert budget.startswith("For a tight budget use `base` as it is: ")
-
-
-def test_a_method_that_is_behind_its_start_is_not_recommended(root: Path) -> None:
-    """What is best for binary feedback can still be worse than no feedback."""
-    world = told()
-    world.clean["kto"] = 0.05
-    assert "for binary feedback use `sft` as it is: `kto` is behind it" in answer(page(root, world))[1]
-
-
-def test_feedback_is_held_against_the_control_that_had_none(root: Path) -> None:
-    world = told()
-    found = answer(page(root, world))[1]
-    assert re.search(
-        r"binary feedback use `kto`, the only one that trains on it \([^()]*\), ahead of `sft_more`", found
-    )
-    world.clean["sft_more"] = 0.97
-    found = answer(page(root, world))[1]
-    assert "binary feedback use `kto`" in found and "not separated from the control `sft_more`" in found
 
 
 def test_every_claim_and_wish_of_the_seed_report_has_its_line(root: Path) -> None:
@@ -216,10 +121,10 @@ def test_the_recipe_of_every_model_stands_before_its_figures(root: Path) -> None
 def test_answers_are_set_against_answers_where_compare_counted_them() -> None:
     won = {"win": 0.25, "tie": 0.625, "loss": 0.125}
     apart = {"exact_match": {"dpo": {"sft": won}, "sft": {"base": won}}, "chrf": {"dpo": {"sft": won}}}
-    text = quality.duels_table(apart, MODELS)
-    assert table_rows(text) == {"sft": ["25.0 / 62.5 / 12.5", "–"], "dpo": ["–", "25.0 / 62.5 / 12.5"]}
-    assert "**Exact match**" in text and "chrf" not in text.lower()
-    assert quality.duels_table({"exact_match": {"dpo": {"sft": {"mean": 0.1}}}}, MODELS) == ""
+    found = quality.duels_tables(apart, MODELS)
+    assert list(found) == ["Exact match"]
+    assert found["Exact match"].rows == [["sft", "25.0 / 62.5 / 12.5", "–"], ["dpo", "–", "25.0 / 62.5 / 12.5"]]
+    assert quality.duels_tables({"exact_match": {"dpo": {"sft": {"mean": 0.1}}}}, MODELS) == {}
 
 
 def test_the_users_own_test_files_are_shown(root: Path) -> None:
@@ -241,52 +146,32 @@ def test_the_users_own_test_files_are_shown(root: Path) -> None:
 def test_a_constant_answerer_is_called_out_with_its_baseline(root: Path) -> None:
     world = World()
     world.first_option["ipo"] = 1.0
-    text = section(page(root, world), "Quality")
-    assert (
-        "**`ipo` is a constant answerer**: it picks option 1 in 100.0 % of the multiple-choice questions, and its "
-        "accuracy of 41.0 % is to be read beside the 31.0 % of picking nothing else."
-    ) in text
-    assert "it picks letter 1 in 100.0 %" in text and "the 25.0 % of picking nothing else" in text
-    assert text.count("is a constant answerer") == 2
-    assert "is a constant answerer" not in page(root, World())
+    compared(root, world)
+    found = quality.constant_answerers(read_methods(MODELS))
+    assert [(one.model, one.picks, one.position, one.share) for one in found] == [
+        ("ipo", "option", 1, 1.0),
+        ("ipo", "letter", 1, 1.0),
+    ]
+    assert [(one.accuracy, one.baseline) for one in found] == [(0.41, 0.31), (pytest.approx(0.33), 0.25)]
+    assert len(re.findall(r"^\*\*`ipo`.*100\.0 %.* 41\.0 %.* 31\.0 %", section(composed(), "Quality"), re.M)) == 1
+    compared(root, World())
+    assert quality.constant_answerers(read_methods(MODELS)) == []
 
 
-def test_a_loss_that_may_be_small_is_undecided(root: Path) -> None:
+def test_verdicts_and_places_are_printed_in_their_tables(root: Path) -> None:
     world = told()
     world.knows["kto"] = 0.76
     text = page(root, world)
-    low, high = (float(end) for end in re.findall(r"[\d.]+", table_rows(text)["kto"][2])[1:])
-    assert low < 95 < high
-    assert table_rows(text)["kto"][3] == "undecided"
-
-
-def test_a_tie_is_called_a_tie(root: Path) -> None:
-    found = evidence(page(root, told()))
-    assert "tied with `kto` and `cpo`" in found["Preference methods"]
-    assert found["Controls"].startswith("`dpo` beats `sft_more`")
-    assert "and ties with `sft_chosen` (+0.0 [+0.0, +0.0] points)" in found["Controls"]
-    assert "in use all trained models are equally fast, a pass taking 1.3 times as long as with" in found["Cost"]
-
-
-def test_a_drifting_machine_makes_no_model_slower_and_a_larger_adapter_does(root: Path) -> None:
-    """Every model is timed at another moment, and adapters of one shape do the same arithmetic."""
-    world = told()
-    world.p50_ms |= {"kto": 3.0, "ipo": 2.5}
-    world.slowdown |= {"kto": 1.2, "cpo": 1.5}
-    text = page(root, world)
-    assert "equally fast, a pass taking 1.2 to 1.5 times as long as with the adapter" in evidence(text)["Cost"]
-    assert {cells[-1] for cells in table_rows(section(text, "Rankings")).values()} == {"1", "2="}
-    world.parameters["cpo"] += 1_000_000
-    text = page(root, world)
-    assert "`cpo` answered more slowly than `kto`." in evidence(text)["Cost"]
-    assert table_rows(section(text, "Rankings"))["cpo"][-1] == "8"
-
-
-def test_five_equal_methods_are_one_tie(root: Path) -> None:
-    text = page(root, World())
-    assert "No method both fixes the planted flaws and demonstrably keeps the knowledge**; `sft_more`" in text
-    assert "a tie of all preference methods" in text
-    for model, cells in table_rows(section(text, "Rankings")).items():
+    verdicts = {model: (cells[1], cells[3]) for model, cells in table_rows(text).items()}
+    assert verdicts == {
+        "sft_more": ("no clear change", "keeps"),
+        "sft_chosen": ("fixes", "keeps"),
+        "dpo": ("fixes", "keeps"),
+        "kto": ("fixes", "undecided"),
+        "ipo": ("fixes", "loses"),
+        "cpo": ("fixes", "keeps"),
+    }
+    for model, cells in table_rows(section(page(root, World()), "Rankings")).items():
         assert cells[:3] == ["1=", "1=", "1="] or model == "base"
 
 
@@ -329,6 +214,18 @@ def test_the_plots_are_drawn_and_the_same_on_every_run(root: Path) -> None:
     report.main()
     assert first == {path.name: path.read_bytes() for path in folder.iterdir()}
     assert not [name for name, data in first.items() if b"Software" in data or b"tIME" in data]
+
+
+def test_the_monitors_have_a_sentence_for_each_method_and_a_row_for_the_controls_too(root: Path) -> None:
+    world = World()
+    world.displacement["dpo"] = (-0.2, -0.9)
+    text = section(page(root, world), "Monitors")
+    sentences = [line for line in text.splitlines() if line.startswith("- ")]
+    assert [line.split("`")[1] for line in sentences] == ["dpo", "kto", "ipo", "cpo"]
+    rows = table_rows(text)
+    assert list(rows) == ["sft_more", "sft_chosen", "dpo", "kto", "ipo", "cpo"]
+    assert rows["sft_more"][:4] == ["–"] * 4
+    assert rows["dpo"][:4] == ["-0.2 [-0.2, -0.2]", "-0.9 [-0.9, -0.9]", "14 [14, 14]", "0.875 [0.875, 0.875]"]
 
 
 def test_tasks_without_a_fact_have_no_column(root: Path) -> None:
@@ -398,10 +295,3 @@ def test_a_missing_file_is_named(root: Path) -> None:
     (root / "metrics/train/dpo/loss.tsv").unlink()
     with pytest.raises(PipelineError, match=r"metrics/train/dpo/loss\.tsv is missing"):
         report.main()
-
-
-def test_a_model_that_knows_nothing_is_reported_not_divided_by(root: Path) -> None:
-    """The smoke profile: four steps of training teach nothing, and the page says so."""
-    world = World()
-    world.knows = dict.fromkeys(MODELS, 0.0)
-    assert "knowledge: undefined" in page(root, world)

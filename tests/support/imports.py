@@ -63,14 +63,14 @@ def files_of(found: set[str]) -> set[Path]:
     """The files of modules, and what they read that lies beside them and is no Python: templates, words, style sheets.
 
     Such a file belongs to the modules of its folder that name it and look beside themselves (`__file__`), or to all of
-    them where none does.
+    them where none does. A folder of templates belongs to the folder that it lies in.
     """
     code = {modules()[module] for module in found}
     every = set(modules().values())
     beside = set()
     for folder in {file.parent for file in code}:
         texts = {file: (ROOT / file).read_text(encoding="utf-8") for file in every if file.parent == folder}
-        for asset in (ROOT / folder).iterdir():
+        for asset in [*(ROOT / folder).iterdir(), *(ROOT / folder / "templates").glob("*")]:
             if asset.suffix in ASSETS:
                 named = {file for file, text in texts.items() if asset.name in text and "__file__" in text}
                 readers = named or set(texts)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
+from stages import compare
 from stages.core.intervals import bootstrap, bootstrap_ratio
 from stages.core.metrics import in_methods
 from tests.support.clones import MODELS, ROOT
@@ -109,6 +110,21 @@ class World:
                     }
                 )
         return rows
+
+
+def told() -> World:
+    """SFT teaches, DPO and the chosen answers fix the behaviour, IPO forgets, more SFT changes nothing."""
+    world = World()
+    world.knows["base"] = 0.1
+    world.clean |= {"sft_chosen": 0.97, "dpo": 0.97, "kto": 0.97, "ipo": 0.97, "cpo": 0.97}
+    world.knows["ipo"] = 0.1
+    return world
+
+
+def compared(root: Path, world: World) -> None:
+    """A world with what `compare` makes of it, in the current folder."""
+    world.write(root)
+    compare.main()
 
 
 def summary(model: str, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -18,17 +19,20 @@ from string import Template
 from stages.core.errors import PipelineError
 from stages.reporting.page.explorer import Explorer, embedded_json
 from stages.reporting.page.markdown import Document, render
+from stages.reporting.tables import Table
 
 LIMIT_BYTES = 3_000_000  # a page that a phone opens and a mail carries
 ANSWERS_HEADING = "Answers side by side"
 
 
-def build(markdown: str, plots: Path, explorer: Explorer) -> str:
+def build(markdown: str, plots: Path, explorer: Explorer, tables: Sequence[Table] = ()) -> str:
     """The page; ``plots`` is the folder of the pictures that ``markdown`` names as ``plots/<name>.png``.
+
+    ``tables`` are those that ``markdown`` prints.
 
     Raises PipelineError when the page is above 3 MB, which is the limit that we promise.
     """
-    document = render(markdown, plots)
+    document = render(markdown, plots, tables)
     style, script = asset("page.css"), asset("page.js")
     page = Template(asset("page.html")).substitute(
         title=html.escape(document.title),

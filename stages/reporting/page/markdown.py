@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from markdown_it.token import Token
 
 from stages.core.errors import PipelineError
 from stages.reporting.figures import FIGURES
-from stages.reporting.provenance import column_source
+from stages.reporting.tables import Column, Table
 
 # Arabic letters with the spaces, digits and marks between them: one run is one piece of right-to-left text.
 ARABIC_RUN = re.compile(r"[\u0600-\u06FF\u0750-\u077F](?:[\u0600-\u06FF\u0750-\u077F\s،؛؟.,:«»()\d]*[\u0600-\u06FF])?")
+
+Known = Mapping[tuple[str, ...], Sequence[str | Column]]  # the columns of a table by its headings
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,19 @@ class Document:
     sections: tuple[tuple[str, str, str], ...]
 
 
-def render(text: str, plots: Path) -> Document:
-    """Raises PipelineError when a picture that the text names was not drawn."""
+def render(text: str, plots: Path, tables: Sequence[Table] = ()) -> Document:
+    """``tables`` are those that the text prints: below each stands where its columns come from.
+
+    Raises PipelineError when a picture that the text names was not drawn.
+    """
+    known = {table.headings: table.columns for table in tables}
     parser = MarkdownIt("commonmark", {"html": True}).enable("table")
     tokens = parser.parse(text)
     title, sections, slug, heading = "", [], "the-answer", ""
     part: list[Token] = []
 
     def close() -> None:
-        shown = arranged(part, heading, plots)
+        shown = arranged(part, heading, plots, known)
         sections.append((slug, heading, parser.renderer.render(shown, parser.options, {})))
 
     for index, token in enumerate(tokens):
@@ -55,7 +61,7 @@ def slugged(heading: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-")
 
 
-def arranged(tokens: Sequence[Token], heading: str, plots: Path) -> list[Token]:
+def arranged(tokens: Sequence[Token], heading: str, plots: Path, known: Known) -> list[Token]:
     """One section's tokens with figures, scrolling tables, row headers and directions."""
     found: list[Token] = []
     index = 0
@@ -84,7 +90,7 @@ def arranged(tokens: Sequence[Token], heading: str, plots: Path) -> list[Token]:
             token.children = [piece for child in token.children for piece in isolated(child)]
         found.append(token)
         if token.type == "table_close":
-            found.append(raw(f"</div>\n{sources((subject, heading), columns)}"))
+            found.append(raw(f"</div>\n{sources(known.get(tuple(columns), ()))}"))
         index += 1
     return found
 
@@ -181,13 +187,12 @@ def closing(run: str, rest: str) -> int:
     return count
 
 
-def sources(headings: Sequence[str], columns: Sequence[str]) -> str:
+def sources(columns: Sequence[str | Column]) -> str:
     """The file and key behind each column, folded away."""
-    named = [(column, column_source(headings, column)) for column in columns]
     lines = [
-        f"<dt>{html.escape(column)}</dt><dd><code>{html.escape(source)}</code></dd>"
-        for column, source in named
-        if source
+        f"<dt>{html.escape(column.heading)}</dt><dd><code>{html.escape(column.source)}</code></dd>"
+        for column in columns
+        if isinstance(column, Column)
     ]
     if not lines:
         return ""

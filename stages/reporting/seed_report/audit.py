@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stages.comparison.measured import Bench, Training
-from stages.reporting.tables import duration, integer, significant, table
+from stages.reporting.tables import BENCH, TIMING, Column, Table, duration, integer, significant
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,6 @@ RTX_3060 = Gpu(
     tensor_flops_per_core_clock=256,  # 128 fused multiply-adds; half of that when GeForce accumulates in fp32
     compute_capability="8.6",
 )
-SOURCES = (
-    "memory, cores and clock: NVIDIA's product page of the GeForce RTX 3060 "
-    "(<https://www.nvidia.com/en-us/geforce/graphics-cards/30-series/rtx-3060-3060ti/>): 3,584 CUDA cores, boost "
-    "1.78 GHz, 12 GB GDDR6 on 192 bit; 15 Gbit/s a pin gives 360 GB/s",
-    "tensor cores: NVIDIA Ampere GA102 GPU Architecture whitepaper V2.0 "
-    "(<https://www.nvidia.com/content/PDF/nvidia-ampere-ga-102-gpu-architecture-whitepaper-v2.pdf>), third-generation "
-    "tensor cores of GA10x: 128 dense FP16 fused multiply-adds per core and clock, half of it on GeForce with FP32 "
-    "accumulation, which bfloat16 always uses",
-    "compute capability: NVIDIA's list (<https://developer.nvidia.com/cuda-gpus>)",
-    "parameters: Qwen/Qwen2.5-0.5B at commit 060db6499f32faf8b98477b0a26969ef7d8b9987, the model that was loaded",
-)
 
 PARAMETERS = 494_032_768
 BYTES_PER_WEIGHT = 2  # bfloat16, as the report says
@@ -63,6 +52,7 @@ INFERENCES_PER_SECOND = 6362.0
 INFERENCE_MS = 0.16
 TOTAL_SECONDS = 1.78
 ARCH_LIST = "8.9"
+CLAIMED_BETA = 0.1
 LOSS_PRINTED_AS_ZERO = 5e-5  # the largest loss that four decimals print as 0.0000
 
 
@@ -126,7 +116,37 @@ def start_losses(beta: float) -> dict[str, float]:
     return {"dpo": math.log(2), "ipo": (1 / (2 * beta)) ** 2, "kto": 0.5}
 
 
-def _training_table(measured: Mapping[str, Training]) -> str:
+CLAIMED = tuple(
+    Column(
+        heading,
+        "stages/reporting/seed_report/audit.py",
+        "CLAIMS, RTX_3060",
+        listed="time claimed, time behind…, floor…, claim is, arithmetic…",
+    )
+    for heading in (
+        "time claimed",
+        "time behind its efficiency",
+        "floor: micro-batches x passes x one read",
+        "claim is",
+        f"arithmetic at {ASSUMED_ANSWER_TOKENS} tokens an answer",
+    )
+)
+OURS = (
+    Column("time measured here", TIMING, "seeds[].train_seconds, the mean"),
+    Column("efficiency measured here", TIMING, "as under Training"),
+)
+LIMITS = (
+    Column("parameters", BENCH, "parameters"),
+    Column("prompt tokens", BENCH, "prompt_tokens"),
+    Column("GFLOP a pass", BENCH, "forward_gflop"),
+    Column("inferences/s", BENCH, "inferences_per_second"),
+    Column("peak GFLOP/s", BENCH, "matmul_gflops"),
+    Column("share of peak", BENCH, "share_of_peak"),
+)
+
+
+def training_table(measured: Mapping[str, Training]) -> Table:
+    """Each claimed time beside its floor, and ours."""
     rows = []
     for claim in CLAIMS:
         floor = training_floor(claim)
@@ -143,65 +163,10 @@ def _training_table(measured: Mapping[str, Training]) -> str:
                 significant(ours.efficiency) if ours else "not compared",
             ]
         )
-    header = [
-        "method",
-        "time claimed",
-        "time behind its efficiency",
-        "floor: micro-batches x passes x one read",
-        "claim is",
-        f"arithmetic at {ASSUMED_ANSWER_TOKENS} tokens an answer",
-        "time measured here",
-        "efficiency measured here",
-    ]
-    return table(header, rows)
+    return Table(["method", *CLAIMED, *OURS], rows)
 
 
-def _inference_lines(benches: Mapping[str, Bench]) -> list[str]:
-    read = weight_read_seconds()
-    claimed = 1 / INFERENCES_PER_SECOND
-    needed = WEIGHT_BYTES * INFERENCES_PER_SECOND
-    tokens = RTX_3060.tensor_flops / INFERENCES_PER_SECOND / (2 * PARAMETERS)
-    speeds = [bench.inferences_per_second for model, bench in benches.items() if model != "base"]
-    if not speeds:
-        speeds = [bench.inferences_per_second for bench in benches.values()]
-    return [
-        f"- One forward pass reads every weight once: {PARAMETERS:,} x {BYTES_PER_WEIGHT} bytes = "
-        f"{WEIGHT_BYTES / 1e9:.3f} GB; {WEIGHT_BYTES / 1e9:.3f} GB / {RTX_3060.bandwidth / 1e9:.0f} GB/s = "
-        f"{read * 1e3:.3f} ms, so at most {1 / read:.0f} passes a second, one after another.",
-        f"- {INFERENCES_PER_SECOND:,.0f} inferences/s is {claimed * 1e3:.3f} ms each (printed as {INFERENCE_MS} ms) "
-        f"and would read {needed / 1e9:,.0f} GB/s, {needed / RTX_3060.bandwidth:.1f} times the card's bandwidth: "
-        f"**{verdict(claimed, read)}**. Batched, at {RTX_3060.tensor_flops / 1e12:.1f} TFLOP/s they would "
-        f"leave arithmetic for {tokens:.1f} tokens each at most; the report names no batch.",
-        f"- Measured here by the same definition (forward passes of one prompt): {significant(min(speeds))} to "
-        f"{significant(max(speeds))} inferences/s for the adapters. One shape of adapter does the same arithmetic "
-        "whatever loss trained it: a difference in speed cannot come from the method, by which the report ranks it.",
-    ]
-
-
-def _loss_lines(measured: Mapping[str, Training], betas: Mapping[str, float | None]) -> list[str]:
-    beta = 0.1
-    starts = start_losses(beta)
-    margin = -math.log(math.expm1(LOSS_PRINTED_AS_ZERO)) / beta
-    steps = max(claim.optimizer_steps for claim in CLAIMS)
-    lines = [
-        f"- All five final losses are printed as 0.0000, that is below {LOSS_PRINTED_AS_ZERO:g}, after {steps} "
-        f"optimizer steps: {CLAIMS[0].samples} rows at most, {ROWS_PER_MICROBATCH} x {ACCUMULATION} rows a step, "
-        f"{CLAIMS[0].epochs} epochs.",
-        f"- DPO starts at ln 2 = {starts['dpo']:.4f}. With beta {beta} its loss falls below {LOSS_PRINTED_AS_ZERO:g} "
-        f"when chosen and rejected have moved {margin:.0f} nats apart: **not credible** in {steps} steps. IPO starts "
-        f"at (1/(2 x {beta}))² = {starts['ipo']:.0f}, KTO at {starts['kto']}; SFT and CPO reach it only where every "
-        f"token has a probability above {math.exp(-LOSS_PRINTED_AS_ZERO):.5f}.",
-    ]
-    shown = []
-    for claim in CLAIMS:
-        if (ours := measured.get(claim.method)) is not None:
-            used = betas.get(claim.method)
-            note = f" (beta {used:g})" if used is not None else ""
-            shown.append(f"{claim.method}{note} {significant(ours.loss_first)} to {significant(ours.loss_final)}")
-    return [*lines, f"- Measured here, first step to last: {'; '.join(shown)}."] if shown else lines
-
-
-def _limits_table(benches: Mapping[str, Bench]) -> str:
+def limits_table(benches: Mapping[str, Bench]) -> Table:
     """Our own figures under the same kind of limit; `benchmark` fails on a share above 1."""
     rows = [
         [
@@ -215,60 +180,4 @@ def _limits_table(benches: Mapping[str, Bench]) -> str:
         ]
         for model, bench in benches.items()
     ]
-    header = ["model", "parameters", "prompt tokens", "GFLOP a pass", "inferences/s", "peak GFLOP/s", "share of peak"]
-    return table(header, rows)
-
-
-def audit(measured: Mapping[str, Training], benches: Mapping[str, Bench], betas: Mapping[str, float | None]) -> str:
-    """The section's Markdown; ``betas`` are those of our own trainings."""
-    total = sum(claim.seconds_printed for claim in CLAIMS)
-    exact = sum(claim.seconds for claim in CLAIMS)
-    halved = RTX_3060.tensor_flops / 2
-    return "\n".join(
-        [
-            f"Limits of its {RTX_3060.name}: {RTX_3060.bandwidth / 1e9:.0f} GB/s of memory bandwidth, "
-            f"{RTX_3060.fp32_flops / 1e12:.1f} TFLOP/s in fp32, and on {RTX_3060.tensor_cores} tensor cores "
-            f"{RTX_3060.tensor_cores} x {RTX_3060.tensor_flops_per_core_clock} x {RTX_3060.boost_hz / 1e9:.3f} GHz = "
-            f"{RTX_3060.tensor_flops / 1e12:.1f} TFLOP/s of dense 16-bit arithmetic ({halved / 1e12:.1f} in bfloat16, "
-            "which accumulates in fp32). The verdicts use the bandwidth alone: it needs no assumption about "
-            "the number of tokens, and arithmetic, optimizer and Python come on top.",
-            "",
-            "### Training times",
-            "",
-            _training_table(measured),
-            "",
-            f"A micro-batch of {ROWS_PER_MICROBATCH} rows (the report's setting) reads all weights once forward, once "
-            "backward, and once more for the reference of DPO, IPO and KTO; gradient checkpointing, which it also "
-            "claims, would add a pass. Efficiency is samples x epochs / seconds, in rows (pairs for DPO, IPO, CPO): it "
-            "rewards a short measurement, and three timings that agree to five digits (600.00) look like one clock "
-            "reading, not three trainings. Our times are of another model on another machine: they show what the same "
-            "definition gives when the work is done, and are no race.",
-            "",
-            f"The report's total of {TOTAL_SECONDS} s is not the sum of its parts: they add up to {total:.2f} s as "
-            f"printed and to {exact:.3f} s by its efficiencies.",
-            "",
-            "### Inferences per second",
-            "",
-            *_inference_lines(benches),
-            "",
-            "### Final losses",
-            "",
-            *_loss_lines(measured, betas),
-            "",
-            "### Build flags",
-            "",
-            f"`TORCH_CUDA_ARCH_LIST={ARCH_LIST}` names Ada Lovelace; an RTX 3060 has compute capability "
-            f"{RTX_3060.compute_capability}. Code built for {ARCH_LIST} alone has no kernel that this card can run.",
-            "",
-            "### Our own figures under the same limits",
-            "",
-            _limits_table(benches),
-            "",
-            "GFLOP a pass is 2 x parameters x prompt tokens; the peak is a matrix product measured on this machine in "
-            "the model's dtype; a share above 100 % fails the `benchmark` stage.",
-            "",
-            "### Sources",
-            "",
-            *(f"- {source}" for source in SOURCES),
-        ]
-    )
+    return Table(["model", *LIMITS], rows)
