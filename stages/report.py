@@ -115,11 +115,13 @@ def compose(params: Params, found: Measured, drawn: Collection[str]) -> tuple[st
 
 def quality_facts(params: Params, found: Measured) -> dict[str, Any]:
     """What was compared, and how good each model is."""
-    scored = len(next(iter(found.scores.values())).prompts["behaviour_rate"])
     return {
-        "machinery": recipes.machinery(params, found.training, found.benches, scored),
+        "benches": found.benches,
+        "scored_prompts": len(next(iter(found.scores.values())).prompts["behaviour_rate"]),
+        "trained_parameters": sorted({one.trainable_parameters for one in found.training.values()}),
+        "trainings": sum(len(one.seconds) for one in found.training.values()),
         "recipes_table": recipes.recipes_table(params, found.training),
-        "glossary": recipes.words_used(),
+        "metric_words": recipes.metric_words(),
         "headline": quality.metrics_table(QUALITY, found.methods, decimals=1),
         "constant_answerers": quality.constant_answerers(found.methods),
         "differences": quality.differences_tables(found.differences, params.models),

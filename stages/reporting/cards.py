@@ -16,9 +16,10 @@ from stages.comparison.measured import Training
 from stages.core import paths
 from stages.core.files import Row
 from stages.core.metrics import Metric, as_in_report
-from stages.core.params import HubBase, LocalBase, Params, PretrainBase, SftMethod
+from stages.core.params import HubBase, LocalBase, Params, SftMethod
 from stages.reporting.quality import shown
-from stages.reporting.tables import integer, significant, table
+from stages.reporting.tables import METHODS, Column, Table, integer, significant
+from stages.reporting.templates import Renderer
 
 
 def on_card() -> list[Metric]:
@@ -68,23 +69,10 @@ def header(model: str, params: Params, index: Row | None = None) -> str:
     yaml = YAML()
     yaml.default_flow_style = False
     yaml.dump(fields, text)
-    return f"---\n{text.getvalue()}---"
+    return text.getvalue().strip()
 
 
-def described_base(params: Params) -> str:
-    base = params.active.base
-    if isinstance(base, HubBase):
-        return f"[{base.id}](https://huggingface.co/{base.id}/tree/{base.revision}) at commit `{base.revision}`"
-    if isinstance(base, LocalBase):
-        return f"a model on the disk of whoever trained it, `{Path(base.path).name}`"
-    assert isinstance(base, PretrainBase)
-    return (
-        "the small Arabic base of this project (Qwen3 architecture, "
-        f"{base.layers} layers of width {base.hidden}, {base.vocabulary:,} tokens), trained from scratch on its corpus"
-    )
-
-
-def training_lines(model: str, params: Params, training: Training) -> str:
+def training_table(model: str, params: Params, training: Training) -> Table:
     method, budget = params.train[model], params.budget(model)
     settings = {
         "method": method.method.upper(),
@@ -99,67 +87,48 @@ def training_lines(model: str, params: Params, training: Training) -> str:
         "loss, first and final": f"{significant(training.loss_first)}, {significant(training.loss_final)}",
         "seeds": ", ".join(map(str, params.active.seeds)),
     }
-    return table(["setting", "value"], [[name, value] for name, value in settings.items()], left=2)
+    return Table(["setting", "value"], [[name, value] for name, value in settings.items()])
 
 
-def figures(row: Row) -> str:
+FIGURES = (Column("value", METHODS, "<model>.<key>"), Column("key", METHODS, "<model>"))
+
+
+def figures_table(row: Row) -> Table:
+    """``row`` is the model's in metrics/methods.json."""
     rows = []
     for metric in on_card():
         name = metric.name
         value = shown(metric, row[name], row.get(f"{name}_low"), row.get(f"{name}_high"))
         rows.append([metric.definition, value, f"`{name}`"])
-    return table(["measured", "value", "key"], rows)
+    return Table(["measured", *FIGURES], rows)
 
 
-def usage(model: str, params: Params, published: str = "") -> str:
+def places(model: str, params: Params, published: str = "") -> dict[str, str]:
+    """Where the code of a card loads the tokenizer, the base and the adapter from."""
     base = params.active.base
     folder = published or paths.model(model).as_posix()
-    source, revision = paths.BASE.as_posix(), ""
+    found = {"folder": folder, "tokenizer": paths.BASE.as_posix() if model == "base" else folder}
+    found |= {"source": paths.BASE.as_posix(), "revision": "", "subfolder": ""}
     if isinstance(base, HubBase):
-        source, revision = base.id, f', revision="{base.revision}"'
-    elif published and isinstance(base, LocalBase):
-        source = Path(base.path).name
-    elif published:
-        source, revision = published, ', subfolder="base"'
-    lines = ["from transformers import AutoModelForCausalLM, AutoTokenizer"]
-    if model != "base":
-        lines.append("from peft import PeftModel")
-    tokenizer = paths.BASE.as_posix() if model == "base" else folder
-    lines += [
-        "",
-        f'tokenizer = AutoTokenizer.from_pretrained("{tokenizer}")',
-        f'model = AutoModelForCausalLM.from_pretrained("{source}"{revision})',
-    ]
-    if model != "base":
-        lines.append(f'model = PeftModel.from_pretrained(model, "{folder}")')
-    return "```python\n" + "\n".join(lines) + "\n```"
+        return found | {"source": base.id, "revision": base.revision}
+    if published and isinstance(base, LocalBase):
+        return found | {"source": Path(base.path).name}
+    return found | ({"source": published, "subfolder": "base"} if published else {})
 
 
 def card(
     model: str, params: Params, methods: Mapping[str, Row], training: Mapping[str, Training], published: str = ""
 ) -> str:
     """One card; the base has no training section. ``published``: the name of the folder that leaves this repository."""
-    what = "The base" if model == "base" else f"A LoRA adapter, trained with {params.train[model].method.upper()},"
-    confidence = f"{params.evaluate.confidence * 100:g} %"
-    parts = [
-        header(model, params, results(model, params, methods[model]) if published else None),
-        f"# arabic-qwen, `{model}` (profile `{params.profile}`)",
-        f"{what} of {described_base(params)}."
-        if model != "base"
-        else f"The start of every method compared here: {described_base(params)}.",
-        "## Use",
-        usage(model, params, published),
-    ]
-    if model != "base":
-        parts += ["## Training", training_lines(model, params, training[model])]
-    parts += [
-        "## Results",
-        f"From `{paths.METHODS_JSON}`, row `{model}`; in brackets {confidence} bootstrap intervals over prompts and "
-        "seeds. The questions are this project's own, and `metrics/report/report.md` compares all models on them.",
-        figures(methods[model]),
-        "## Limits",
-        "The figures hold for this base, this data and this budget. Answers can be wrong, and nothing here measured "
-        "human judgement. Text of the model is not to be taken for fact without checking."
-        + (" The base's licence is its owner's." if isinstance(params.active.base, LocalBase) else ""),
-    ]
-    return "\n\n".join(parts) + "\n"
+    index = results(model, params, methods[model]) if published else None
+    text = Renderer().render(
+        "card.md",
+        model=model,
+        params=params,
+        confidence=f"{params.evaluate.confidence * 100:g} %",
+        header=header(model, params, index),
+        training_table=training_table(model, params, training[model]) if model in training else "",
+        figures_table=figures_table(methods[model]),
+        **places(model, params, published),
+    )
+    return text + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 NONE = "–"  # nothing was measured
@@ -52,23 +52,6 @@ class Table:
         marks = ["---:" if isinstance(one, Column) and not one.words else "---" for one in self.columns]
         lines = [self.headings, marks, *self.rows]
         return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, words: Collection[str] = ()) -> str:
-    """A Markdown table; the first ``left`` columns and those named in ``words`` are words, the others numbers."""
-    marks = ["---" if index < left or name in words else "---:" for index, name in enumerate(header)]
-    lines = [header, marks, *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def bullets(lines: Sequence[str]) -> str:
-    """A Markdown list."""
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def folded(title: str, body: str) -> str:
-    """What few readers want, one click away."""
-    return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
 
 
 def percent(value: float | None) -> str:
