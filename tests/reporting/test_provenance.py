@@ -20,6 +20,8 @@ from stages.comparison.side_effects import effect
 from stages.core.errors import PipelineError
 from stages.core.params import load_params
 from stages.reporting import provenance
+from stages.reporting.composition import compose
+from stages.reporting.inputs import read_measured
 from stages.reporting.seed_report import claims
 from stages.reporting.tables import Column
 from stages.reporting.templates import Renderer
@@ -219,7 +221,7 @@ def test_every_column_of_numbers_names_its_file_and_key(written: Path) -> None:
     """Every table of the page is one that was printed with its columns, or holds words alone."""
     text = (written / "metrics/report/report.md").read_text(encoding="utf-8")
     params = load_params()
-    printed = {table.headings: table for table in report.compose(params, report.read_measured(params), ())[1]}
+    printed = {table.headings: table for table in compose(params, read_measured(params), ())[1]}
     nameless, seen = [], set()
     for line, mark in zip(text.splitlines(), text.splitlines()[1:], strict=False):
         if line.startswith("| ") and mark.startswith("| ---"):
@@ -237,7 +239,7 @@ def test_tables_of_the_same_headings_have_the_same_columns(written: Path) -> Non
     """The page finds the columns of a table by its headings."""
     params = load_params()
     found: dict[tuple[str, ...], set[str]] = {}
-    for table in report.compose(params, report.read_measured(params), ())[1]:
+    for table in compose(params, read_measured(params), ())[1]:
         sources = "; ".join(column.source if isinstance(column, Column) else "" for column in table.columns)
         found.setdefault(table.headings, set()).add(sources)
     assert [headings for headings, sources in found.items() if len(sources) > 1] == []
@@ -250,7 +252,7 @@ def test_every_column_that_is_printed_is_in_the_list_of_columns(written: Path) -
         for _, columns in provenance.listed()
         for column in columns
     }
-    for table in report.compose(params, report.read_measured(params), ())[1]:
+    for table in compose(params, read_measured(params), ())[1]:
         for column in table.columns:
             if isinstance(column, Column):
                 assert (column.listed or column.heading, column.file, column.key) in listed

@@ -14,6 +14,8 @@ from stages.comparison.measured import read_methods
 from stages.core.errors import PipelineError
 from stages.core.params import load_params
 from stages.reporting import quality
+from stages.reporting.composition import compose
+from stages.reporting.inputs import read_measured
 from stages.reporting.plots import drawings
 from stages.reporting.seed_report import audit
 from tests.support.clones import MODELS
@@ -45,8 +47,8 @@ def page(root: Path, world: World) -> str:
 
 def composed() -> str:
     params = load_params()
-    found = report.read_measured(params)
-    return report.compose(params, found, drawings(report.material(params, found)))[0]
+    found = read_measured(params)
+    return compose(params, found, drawings(report.material(params, found)))[0]
 
 
 def section(text: str, heading: str) -> str:

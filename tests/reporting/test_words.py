@@ -14,6 +14,8 @@ from stages import report
 from stages.comparison.side_effects import Watched
 from stages.core.params import load_params
 from stages.reporting import rules
+from stages.reporting.composition import compose
+from stages.reporting.inputs import read_measured
 from stages.reporting.rules import MonitorRule, Rule
 from stages.reporting.tables import Column, Table
 from stages.reporting.templates import FILTERS, Renderer
@@ -52,7 +54,7 @@ def text(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     write(tmp_path / "metrics/sweep.json", sweep())
     compared(tmp_path, make())
     params = load_params()
-    return report.compose(params, report.read_measured(params), ())[0]
+    return compose(params, read_measured(params), ())[0]
 
 
 def prose(text: str) -> list[str]:
