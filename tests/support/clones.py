@@ -122,5 +122,5 @@ def store_at(folder: Path, url: str, **options: str) -> None:
 
 def commit(folder: Path, message: str) -> None:
     author = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-    for command in (["git", "add", "."], ["git", *author, "commit", "-qm", message]):
+    for command in (["git", "add", "."], ["git", *author, "commit", "--allow-empty", "-qm", message]):
         subprocess.run(command, cwd=folder, check=True)
