@@ -23,11 +23,12 @@ A metric without a measurement is null; the base was not trained here and has no
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import pandas
 
-from stages.comparison.measured import controls, eval_summary, need, train_summary
+from stages.comparison.measured import controls, eval_summary, train_summary
 from stages.comparison.paired_scores import (
     REFERENCE,
     RETENTION,
@@ -44,7 +45,7 @@ from stages.core.files import Row, rounded, write_json, write_text
 from stages.core.metrics import OverReference, as_in_report, in_methods
 from stages.core.params import Evaluate, load_params
 
-TRAINING = (
+TRAINING: Final = (
     "loss_first",
     "loss_final",
     "steps",
@@ -59,12 +60,12 @@ SAME = 1e-4  # a mean recomputed from the rows may differ from the rounded summa
 
 def evaluated(model: str) -> Row:
     """The metrics of one evaluation: {name: {mean, low, high}}."""
-    path, summary = eval_summary(model)
-    return {
-        one.name: {part: need(summary, path, "metrics", one.name, part) for part in ("mean", "low", "high")}
-        for one in in_methods()
-        if not isinstance(one.value, OverReference)
-    }
+    metrics = eval_summary(model)["metrics"]
+    names = [one.name for one in in_methods() if not isinstance(one.value, OverReference)]
+    if missing := [name for name in names if name not in metrics]:
+        path = paths.eval_metrics(model) / "summary.json"
+        raise PipelineError(f"{path}: the key 'metrics.{missing[0]}' is missing: run `dvc repro -f evaluate@{model}`")
+    return {name: {part: metrics[name][part] for part in ("mean", "low", "high")} for name in names}
 
 
 def picks(model: str) -> Row:
@@ -72,18 +73,14 @@ def picks(model: str) -> Row:
 
     Under rotation the right answer stands at every position equally often, so that always picking one is chance.
     """
-    path, summary = eval_summary(model)
-    report = need(summary, path, "multiple_choice").get("mcq", {})
-    baselines = {
-        "mcq_picked": ("cloze_picked_share", report.get("constant_answer_accuracy", [])),
-        "mcq_letters_picked": (
-            "letters_picked_share",
-            [report.get("chance")] * len(report.get("letters_picked_share", [])),
-        ),
+    report = eval_summary(model)["multiple_choice"].get("mcq", {})
+    letters = report.get("letters_picked_share", [])
+    picked: dict[str, tuple[Sequence[float], Sequence[float | None]]] = {
+        "mcq_picked": (report.get("cloze_picked_share", []), report.get("constant_answer_accuracy", [])),
+        "mcq_letters_picked": (letters, [report.get("chance")] * len(letters)),
     }
     found: Row = {}
-    for name, (key, baseline) in baselines.items():
-        shares = report.get(key, [])
+    for name, (shares, baseline) in picked.items():
         most = max(range(len(shares)), key=shares.__getitem__) if shares else None
         found[f"{name}_position"] = None if most is None else most + 1
         found[f"{name}_share"] = None if most is None else shares[most]
@@ -118,8 +115,8 @@ def trained(model: str) -> Row:
     """The figures of a training that are the same on every run; empty for the base."""
     if model == "base":
         return {}
-    path, summary = train_summary(model)
-    return {name: need(summary, path, name) for name in TRAINING}
+    summary = train_summary(model)
+    return {name: summary[name] for name in TRAINING}
 
 
 def compare(scores: Mapping[str, Scores], settings: Evaluate) -> dict[str, Row]:

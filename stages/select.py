@@ -22,7 +22,7 @@ from stages.core.process import as_a_module
 if __name__ == "select":  # `python stages/<stage>.py` finds this file where it asks for the standard library's `select`
     sys.exit(f"error: {as_a_module(sys.argv[0])}")
 
-from stages.comparison.measured import need, read_bench, read_methods, read_object
+from stages.comparison.measured import need, read_bench, read_methods, train_timing
 from stages.core import paths
 from stages.core.errors import PipelineError, run_stage
 from stages.core.files import Row, write_json
@@ -50,11 +50,8 @@ def train_seconds(model: str) -> float | None:
     """Mean over seeds of the seconds spent in optimizer steps; None for the base."""
     if model == "base":
         return None
-    path = paths.timing(model)
-    seeds = need(read_object(path), path, "seeds")
-    if not seeds:
-        raise PipelineError(f"{path} holds no seed: run `dvc repro -f train@{model}`")
-    return sum(float(need(seed, path, "train_seconds")) for seed in seeds) / len(seeds)
+    seeds = train_timing(model)["seeds"]
+    return sum(seed["train_seconds"] for seed in seeds) / len(seeds)
 
 
 def speed(model: str) -> Row:

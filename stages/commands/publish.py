@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Final
 
 from stages.comparison.measured import need, read_methods, read_object, read_training, train_summary
 from stages.core import paths
@@ -25,7 +26,7 @@ CONFIG = "adapter_config.json"
 RUN = "run.json"
 AS_THEY_ARE = ("adapter_model.safetensors", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 # In methods.json too, and no two trainings of different rows, settings or code agree in all of them.
-FIGURES_OF_TRAINING = ("loss_first", "loss_final", "tokens_seen")
+FIGURES_OF_TRAINING: Final = ("loss_first", "loss_final", "tokens_seen")
 
 
 def check(model: str, folder: Path, params: Params) -> None:
@@ -48,13 +49,13 @@ def check_one_run(model: str, params: Params) -> None:
     path, profile = paths.model(model) / RUN, params.active
     run = read_object(path)
     settings = {"method": recorded(params.train[model]), "budget": vars(params.budget(model)), "seed": profile.seeds[0]}
-    summary_path, summary = train_summary(model)
+    summary_path, summary = paths.train_metrics(model) / "summary.json", train_summary(model)
     row = read_methods(params.models)[model]
     fits = {
         paths.PARAMS: {key: need(run, path, key) for key in settings} == rounded(settings)
         and need(run, path, "lora") == need(run, path, "lora") | vars(params.lora),
-        summary_path: need(run, path, "result") == need(summary, summary_path, "per_seed")[0],
-        paths.METHODS_JSON: all(row.get(key) == need(summary, summary_path, key) for key in FIGURES_OF_TRAINING),
+        summary_path: need(run, path, "result") == summary["per_seed"][0],
+        paths.METHODS_JSON: all(row.get(key) == summary[key] for key in FIGURES_OF_TRAINING),
     }
     if isinstance(profile.base, PretrainBase):
         fits[paths.BASE_PIN] = need(run, path, "inputs_sha256", "base") == sha256(paths.BASE_PIN)

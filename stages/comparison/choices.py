@@ -11,8 +11,8 @@ from typing import ClassVar
 from stages.comparison.measured import Training, controls
 from stages.comparison.paired_scores import REFERENCE, Scores, better_than
 from stages.comparison.verdicts import JOINT
-from stages.core.files import Row
 from stages.core.params import Params
+from stages.core.schema import Sweep, SweepPoint
 
 
 class Reason(Enum):
@@ -157,16 +157,15 @@ def by_rate(params: Params, names: Sequence[str]) -> dict[float, list[str]]:
     return found
 
 
-def best_at(sweep: Row, learning_rate: float) -> dict[str, Row]:
+def best_at(sweep: Sweep, learning_rate: float) -> dict[str, SweepPoint]:
     """{method: its point of the highest exact match at one learning rate}; a method that was not tried there is not."""
-    found: dict[str, Row] = {}
-    for point in sweep.get("points", ()):
-        if point["learning_rate"] != learning_rate or point[JOINT] is None:
-            continue
-        method = point["method"]
-        if method not in found or point[JOINT] > found[method][JOINT]:
-            found[method] = point
-    return found
+    tried = [point for point in sweep["points"] if point["learning_rate"] == learning_rate]
+    found: dict[str, tuple[float, SweepPoint]] = {}
+    for point in tried:
+        method, value = point["method"], point[JOINT]
+        if value is not None and (method not in found or value > found[method][0]):
+            found[method] = value, point
+    return {method: point for method, (_, point) in found.items()}
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,7 @@ class OneRate:
     own: Mapping[float, Sequence[str]]
     usual: float
     tuned: bool
-    best: Mapping[str, Row]
+    best: Mapping[str, SweepPoint]
 
     @property
     def others(self) -> list[str]:
@@ -192,9 +191,11 @@ class OneRate:
         return [model for value, names in self.own.items() if value != self.usual for model in names]
 
 
-def at_one_rate(params: Params, sweep: Row) -> OneRate | None:
+def at_one_rate(params: Params, sweep: Sweep | None) -> OneRate | None:
     """The rule LEARNING_RATES; None where all methods use one rate, or where some were not tried at the usual one."""
-    later = [model for model in params.models[1:] if model != REFERENCE and model in sweep.get("methods", {})]
+    if sweep is None:
+        return None
+    later = [model for model in params.models[1:] if model != REFERENCE and model in sweep["methods"]]
     own = by_rate(params, later)
     if len(own) < 2:
         return None

@@ -11,6 +11,8 @@ from stages.core import paths
 from stages.core.errors import PipelineError
 from stages.core.files import Row, read_json
 from stages.core.params import Params
+from stages.core.schema import BenchFile, ReferenceTiming, Summary, TimedPass, TrainSummary, TrainTiming
+from stages.core.typed_files import read_typed
 
 
 def need(row: Any, path: Path, *keys: str) -> Any:
@@ -30,14 +32,12 @@ def read_object(path: Path) -> Row:
     return value
 
 
-def eval_summary(model: str) -> tuple[Path, Row]:
-    path = paths.eval_metrics(model) / "summary.json"
-    return path, read_object(path)
+def eval_summary(model: str) -> Summary:
+    return read_typed(paths.eval_metrics(model) / "summary.json", Summary)
 
 
-def train_summary(model: str) -> tuple[Path, Row]:
-    path = paths.train_metrics(model) / "summary.json"
-    return path, read_object(path)
+def train_summary(model: str) -> TrainSummary:
+    return read_typed(paths.train_metrics(model) / "summary.json", TrainSummary)
 
 
 def loss_curve(model: str) -> list[tuple[int, float]]:
@@ -63,6 +63,7 @@ class Training:
     epochs: float
     rows_seen: int
     tokens_seen: int
+    reference_tokens: int
     steps: int
     loss_first: float
     loss_final: float
@@ -87,56 +88,41 @@ class Training:
         return self.samples * self.epochs / self.mean_seconds
 
 
-def read_training(model: str) -> Training:
-    path, summary = train_summary(model)
-    timing_path = paths.timing(model)
-    timing = read_object(timing_path)
-    seeds = need(timing, timing_path, "seeds")
-    if not seeds:
-        raise PipelineError(f"{timing_path} holds no seed: run `dvc repro -f train@{model}`")
-    seconds = tuple(float(need(seed, timing_path, "train_seconds")) for seed in seeds)
+def train_timing(model: str) -> TrainTiming:
+    """Raises PipelineError unless every seed took some time, and there is one."""
+    path = paths.timing(model)
+    timing = read_typed(path, TrainTiming)
+    seconds = [seed["train_seconds"] for seed in timing["seeds"]]
+    if not seconds:
+        raise PipelineError(f"{path} holds no seed: run `dvc repro -f train@{model}`")
     if min(seconds) <= 0:
-        raise PipelineError(f"{timing_path}: a training of {min(seconds)} seconds: run `dvc repro -f train@{model}`")
+        raise PipelineError(f"{path}: a training of {min(seconds)} seconds: run `dvc repro -f train@{model}`")
+    return timing
+
+
+def read_training(model: str) -> Training:
+    summary, timing = train_summary(model), train_timing(model)
+    seeds = timing["seeds"]
     return Training(
-        samples=int(need(summary, path, "rows_available")),
-        epochs=float(need(summary, path, "epochs")),
-        rows_seen=int(need(summary, path, "rows_seen")),
-        tokens_seen=int(need(summary, path, "tokens_seen")),
-        steps=int(need(summary, path, "steps")),
-        loss_first=float(need(summary, path, "loss_first")),
-        loss_final=float(need(summary, path, "loss_final")),
-        trainable_parameters=int(need(summary, path, "trainable_parameters")),
-        seconds=seconds,
-        total_seconds=tuple(float(need(seed, timing_path, "total_seconds")) for seed in seeds),
-        tokens_per_second=tuple(float(need(seed, timing_path, "tokens_per_second")) for seed in seeds),
-        peak_memory_mib=max(float(need(seed, timing_path, "peak_memory_mib")) for seed in seeds),
-        host=need(timing, timing_path, "host"),
+        samples=summary["rows_available"],
+        epochs=summary["epochs"],
+        rows_seen=summary["rows_seen"],
+        tokens_seen=summary["tokens_seen"],
+        reference_tokens=summary["reference_tokens"],
+        steps=summary["steps"],
+        loss_first=summary["loss_first"],
+        loss_final=summary["loss_final"],
+        trainable_parameters=summary["trainable_parameters"],
+        seconds=tuple(seed["train_seconds"] for seed in seeds),
+        total_seconds=tuple(seed["total_seconds"] for seed in seeds),
+        tokens_per_second=tuple(seed["tokens_per_second"] for seed in seeds),
+        peak_memory_mib=max(seed["peak_memory_mib"] for seed in seeds),
+        host=timing["host"],
     )
 
 
-@dataclass(frozen=True)
-class ReferencePass:
-    """One start's log-probabilities, computed once and shared by the methods that compare with it."""
-
-    start: str
-    seed: int
-    seconds: float
-    answers: int
-    tokens: int
-
-
-def read_reference_passes() -> list[ReferencePass]:
-    path = paths.timing("reference")
-    return [
-        ReferencePass(
-            start=str(need(one, path, "start")),
-            seed=int(need(one, path, "seed")),
-            seconds=float(need(one, path, "seconds")),
-            answers=int(need(one, path, "answers")),
-            tokens=int(need(one, path, "tokens")),
-        )
-        for one in need(read_object(path), path, "passes")
-    ]
+def read_reference_passes() -> list[TimedPass]:
+    return read_typed(paths.timing("reference"), ReferenceTiming)["passes"]
 
 
 @dataclass(frozen=True)
@@ -172,30 +158,26 @@ class Bench:
 
 
 def read_bench(model: str) -> Bench:
-    path = paths.bench(model)
-    row = read_object(path)
-    slowdown = need(row, path, "adapter_slowdown")
+    row = read_typed(paths.bench(model), BenchFile)
+    slowdown, generation = row["adapter_slowdown"], row["generation"]
     return Bench(
-        p50_ms=float(need(row, path, "latency_ms", "p50")),
-        p95_ms=float(need(row, path, "latency_ms", "p95")),
-        mean_ms=float(need(row, path, "latency_ms", "mean")),
-        inferences_per_second=float(need(row, path, "inferences_per_second")),
-        slowdown=slowdown and tuple(float(need(slowdown, path, name)) for name in ("median", "p25", "p75")),
-        decoding={
-            int(size): float(need(speed, path, "tokens_per_second"))
-            for size, speed in need(row, path, "generation").items()
-        },
-        joules={int(size): speed.get("joules_per_token") for size, speed in need(row, path, "generation").items()},
+        p50_ms=row["latency_ms"]["p50"],
+        p95_ms=row["latency_ms"]["p95"],
+        mean_ms=row["latency_ms"]["mean"],
+        inferences_per_second=row["inferences_per_second"],
+        slowdown=slowdown and (slowdown["median"], slowdown["p25"], slowdown["p75"]),
+        decoding={int(size): speed["tokens_per_second"] for size, speed in generation.items()},
+        joules={int(size): speed.get("joules_per_token") for size, speed in generation.items()},
         joules_per_inference=row.get("joules_per_inference"),
-        load_seconds=float(need(row, path, "load_seconds")),
-        peak_memory_mib=float(need(row, path, "peak_memory_mib")),
-        parameters=int(need(row, path, "parameters")),
-        prompt_tokens=int(need(row, path, "prompt_tokens")),
-        dtype=str(need(row, path, "dtype")),
-        matmul_gflops=float(need(row, path, "matmul_gflops")),
-        forward_gflop=float(need(row, path, "forward_gflop")),
-        share_of_peak=float(need(row, path, "share_of_peak")),
-        host=need(row, path, "host"),
+        load_seconds=row["load_seconds"],
+        peak_memory_mib=row["peak_memory_mib"],
+        parameters=row["parameters"],
+        prompt_tokens=row["prompt_tokens"],
+        dtype=row["dtype"],
+        matmul_gflops=row["matmul_gflops"],
+        forward_gflop=row["forward_gflop"],
+        share_of_peak=row["share_of_peak"],
+        host=row["host"],
     )
 
 

@@ -6,22 +6,31 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.comparison.measured import need
 from stages.core import metrics, paths
 from stages.core.errors import PipelineError
-from stages.core.files import Row, read_jsonl
+from stages.core.files import Row, numbered_jsonl
 from stages.core.intervals import Comparison, Difference, Interval, all_comparisons, bootstrap_ratio, paired_difference
 from stages.core.metrics import SUBSETS, Mean
 from stages.core.params import Evaluate
+from stages.core.schema import Apart, GenerationScore, PairScore, QuestionScore, SafetyScore, Scored
+from stages.core.typed_files import typed
 
 Floats = NDArray[np.float64]
 
 RETENTION = "knowledge_retention"  # containment over the reference's
+SCORES: dict[object, type[Scored]] = {  # the rows in which metrics are paired; of the others only the kind is read
+    "generation": GenerationScore,
+    "pair": PairScore,
+    "safety": SafetyScore,
+    "mcq": QuestionScore,
+    "culture": QuestionScore,
+    "dialect": QuestionScore,
+}
 REFERENCE = "sft"  # knowledge is retained, and behaviour fixed, against this model
 
 
@@ -31,7 +40,7 @@ class Scores:
 
     prompts: dict[str, tuple[str, ...]]
     values: dict[str, Floats]
-    rows: tuple[Row, ...]  # the generation rows, sorted by (id, seed)
+    rows: tuple[GenerationScore, ...]  # sorted by (id, seed)
 
 
 def read_scores(models: Sequence[str]) -> dict[str, Scores]:
@@ -39,7 +48,7 @@ def read_scores(models: Sequence[str]) -> dict[str, Scores]:
     found: dict[str, Scores] = {}
     for model in models:
         path = paths.eval_metrics(model) / "rows.jsonl"
-        found[model] = _scores(read_jsonl(path), path)
+        found[model] = _scores(list(numbered_jsonl(path)), path)
         if found[model].prompts != found[models[0]].prompts:
             raise PipelineError(
                 f"{path}: {model} was scored on other prompts than {models[0]}: run `dvc repro -f evaluate@{model}`"
@@ -47,21 +56,24 @@ def read_scores(models: Sequence[str]) -> dict[str, Scores]:
     return found
 
 
-def _scores(rows: Sequence[Row], path: Path) -> Scores:
+def _scores(rows: Sequence[tuple[int, Row]], path: Path) -> Scores:
     groups: dict[str, list[Row]] = defaultdict(list)
-    for row in sorted(rows, key=_order):
-        for group in _groups(row, path):
+    generated: list[GenerationScore] = []
+    for number, row in sorted(rows, key=_order):
+        place = f"{path}:{number}"
+        if row.get("kind") == "generation":
+            generated.append(typed(row, GenerationScore, place))
+        for group in _groups(row, place):
             groups[group].append(row)
-    generated = groups["generation"]
     if not generated:
         raise PipelineError(f"{path} holds no generation row: raise evaluate.generation_prompts in params.yaml")
-    seeds = {_seed(row) for row in generated}
+    seeds = {row.get("seed") for row in generated}
     prompts: dict[str, tuple[str, ...]] = {}
     values: dict[str, Floats] = {}
     for metric, value in compared().items():
         by_prompt: dict[str, list[float]] = {}
         for row in groups[value.group]:
-            by_prompt.setdefault(row["id"], []).append(value.reads(need(row, path, value.field)))
+            by_prompt.setdefault(row["id"], []).append(value.reads(row[value.field]))
         for prompt, numbers in by_prompt.items():
             if len(numbers) != len(seeds):
                 raise PipelineError(
@@ -78,11 +90,9 @@ def compared() -> dict[str, Mean]:
     return {one.name: one.value for one in metrics.METRICS if one.compared and isinstance(one.value, Mean)}
 
 
-def _groups(row: Row, path: Path) -> tuple[str, ...]:
+def _groups(row: Row, place: str) -> tuple[str, ...]:
     """The kind of a row, and what it is beside that: a prompt with a fact to find, a harmful request or its twin."""
-    kind = str(need(row, path, "kind"))
-    for field in {"safety": ("benign",), "generation": ("contains",)}.get(kind, ()):
-        need(row, path, field)
+    kind = typed(row, SCORES.get(row.get("kind"), Scored), place)["kind"]
     asked = {value.group for value in compared().values()}
     return (kind, *(name for name, belongs in SUBSETS.items() if name in asked and belongs(row)))
 
@@ -92,7 +102,8 @@ def _seed(row: Row) -> int:
     return -1 if seed is None else int(seed)
 
 
-def _order(row: Row) -> tuple[str, int]:
+def _order(numbered: tuple[int, Row]) -> tuple[str, int]:
+    _, row = numbered
     return str(row["id"]), _seed(row)
 
 
@@ -129,7 +140,7 @@ def comparisons(scores: Mapping[str, Scores], metric: str, settings: Evaluate) -
 
 def differences(
     scores: Mapping[str, Scores], metric: str, against: Sequence[str], settings: Evaluate
-) -> dict[str, dict[str, Row]]:
+) -> dict[str, dict[str, Apart]]:
     """{model: {other: difference}} for every model but the base, against each other one that is named.
 
     ``prompts_needed`` is null for what is separated, and where no number of prompts would separate. ``win``, ``tie``
@@ -137,13 +148,13 @@ def differences(
     """
     field = "containment" if metric == RETENTION else metric
     prompts = len(next(iter(scores.values())).prompts[field])
-    result: dict[str, dict[str, Row]] = {}
+    result: dict[str, dict[str, Apart]] = {}
     for (name, other), one in comparisons(scores, metric, settings).items():
         if name != "base" and other in against:
             needed = None if one.separated else one.prompts_needed
             outcomes = duels(scores[name].values[field], scores[other].values[field])
             row = asdict(one) | {"prompts": prompts, "prompts_needed": needed} | outcomes
-            result.setdefault(name, {})[other] = row
+            result.setdefault(name, {})[other] = cast(Apart, row)
     return {name: result[name] for name in scores if name in result}
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Literal
 
 import numpy as np
 
-from stages.comparison.measured import need, preference_methods, train_summary
+from stages.comparison.measured import preference_methods, train_summary
 from stages.comparison.paired_scores import REFERENCE, Floats, Scores
-from stages.core import paths
+from stages.core.errors import PipelineError
 from stages.core.intervals import Difference, Interval, bootstrap_ratio, paired_difference
 from stages.core.params import Evaluate, Params
 
 MOVED_NATS = 0.01  # per token: about 1 % of each token's probability
+
+Field = Literal["tokens", "repeated", "hedged", "stopped"]  # of a generation row
 
 
 class Likelihood(Enum):
@@ -101,26 +104,30 @@ def read_watched(params: Params) -> dict[str, Watched]:
     """From ``metrics/train/<model>/summary.json``; raises PipelineError naming the key that is missing."""
     found = {}
     for model in preference_methods(params):
-        path, summary = train_summary(model)
-        seeds = [need(seed, path, "displacement") for seed in need(summary, path, "per_seed")]
-        names = Watched.__dataclass_fields__
-        found[model] = Watched(**{name: tuple(float(need(seed, path, name)) for seed in seeds) for name in names})
+        seeds = [seed["displacement"] for seed in train_summary(model)["per_seed"] if "displacement" in seed]
+        if not seeds:
+            raise PipelineError(f"{model} was not watched while it trained: run `dvc repro -f train@{model}`")
+        found[model] = Watched(
+            chosen_nats_per_token=tuple(seed["chosen_nats_per_token"] for seed in seeds),
+            rejected_nats_per_token=tuple(seed["rejected_nats_per_token"] for seed in seeds),
+            reward_margin_nats=tuple(seed["reward_margin_nats"] for seed in seeds),
+            reward_accuracy=tuple(seed["reward_accuracy"] for seed in seeds),
+        )
     return found
 
 
-def _matrix(model: str, scores: Scores, field: str) -> Floats:
+def _matrix(scores: Scores, field: Field) -> Floats:
     """(seeds, prompts); the rows come sorted by prompt and seed, and every prompt has every seed."""
-    path = paths.eval_metrics(model) / "rows.jsonl"
     seeds = len({row["seed"] for row in scores.rows})
-    return np.array([float(need(row, path, field)) for row in scores.rows]).reshape(-1, seeds).T
+    return np.array([float(row[field]) for row in scores.rows]).reshape(-1, seeds).T
 
 
 def effect(model: str, scores: Mapping[str, Scores], settings: Evaluate) -> Effect:
     """The model against the reference; ``length`` is None where the reference says nothing at all."""
     samples, confidence = settings.bootstrap_samples, settings.confidence
 
-    def sides(field: str) -> tuple[Floats, Floats]:
-        return _matrix(model, scores[model], field), _matrix(REFERENCE, scores[REFERENCE], field)
+    def sides(field: Field) -> tuple[Floats, Floats]:
+        return _matrix(scores[model], field), _matrix(scores[REFERENCE], field)
 
     own, start = sides("tokens")
     return Effect(

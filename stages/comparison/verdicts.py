@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Final
 
 from stages.comparison.measured import Bench, Training, controls, preference_methods
 from stages.comparison.paired_scores import REFERENCE, Place, Scores, difference, shared_places
@@ -15,7 +16,7 @@ from stages.core.files import Row
 from stages.core.intervals import Difference
 from stages.core.params import Params
 
-JOINT = "exact_match"  # right and clean at once, so it judges behaviour and knowledge together
+JOINT: Final = "exact_match"  # right and clean at once, so it judges behaviour and knowledge together
 FIXED_SHARE = 0.5  # share of sft's flawed answers that must be gone
 KNOWLEDGE_MARGIN = 0.05  # share of sft's facts that a method may lose and still count as keeping them
 SAME_SPEED = 0.1  # seven adapters of one shape took 1.23 to 1.36 times as long as without, in runs of two minutes

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypedDict, final
+from typing import Any, Literal, NotRequired, final
+
+from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
 
 # Prepared rows
 
@@ -428,3 +430,201 @@ class Summary(TypedDict):
     flags: dict[str, float]
     own: dict[str, OwnSummary]
     signatures: dict[str, str]
+
+
+# Figures of trainings, of machines and of the data
+
+
+class Displacement(TypedDict):
+    """How far the answers to the watched pairs moved, in nats per token, and how DPO's implicit reward judges them."""
+
+    chosen_nats_per_token: float
+    rejected_nats_per_token: float
+    reward_accuracy: float
+    reward_margin_nats: float
+
+
+class SeedSummary(TypedDict):
+    """One training with one seed; only preference methods are watched for displacement."""
+
+    seed: int
+    displacement: NotRequired[Displacement]
+
+
+class TrainSummary(TypedDict):
+    """metrics/train/<model>/summary.json: what is the same on every run, losses as means over seeds."""
+
+    loss_first: float
+    loss_final: float
+    steps: int
+    epochs: float
+    rows_seen: int
+    rows_available: int
+    tokens_seen: int
+    reference_tokens: int
+    trainable_parameters: int
+    per_seed: list[SeedSummary]
+
+
+class SeedTiming(TypedDict):
+    """One training with one seed; ``train_seconds`` are those of optimizer steps."""
+
+    train_seconds: float
+    total_seconds: float
+    tokens_per_second: float
+    peak_memory_mib: float
+
+
+class TrainTiming(TypedDict):
+    """metrics/timing/<model>.json."""
+
+    host: dict[str, Any]
+    seeds: list[SeedTiming]
+
+
+class TimedPass(TypedDict):
+    """The log-probabilities of one start, computed once for all methods that compare with it."""
+
+    start: str
+    seed: int
+    seconds: float
+    answers: int
+    tokens: int
+
+
+class ReferenceTiming(TypedDict):
+    """metrics/timing/reference.json."""
+
+    passes: list[TimedPass]
+
+
+class Latency(TypedDict):
+    """Milliseconds of one forward pass of one prompt."""
+
+    mean: float
+    p50: float
+    p95: float
+
+
+class Slowdown(TypedDict):
+    """How many times as long a pass takes as with the adapter off: median and quartiles of pairs."""
+
+    median: float
+    p25: float
+    p75: float
+
+
+class Decoding(TypedDict):
+    """Generation at one batch size."""
+
+    tokens_per_second: float
+    joules_per_token: NotRequired[float | None]
+
+
+class BenchFile(TypedDict):
+    """metrics/bench/<model>.json; ``generation`` goes by batch size."""
+
+    latency_ms: Latency
+    inferences_per_second: float
+    joules_per_inference: NotRequired[float | None]
+    adapter_slowdown: Slowdown | None
+    generation: dict[str, Decoding]
+    load_seconds: float
+    peak_memory_mib: float
+    parameters: int
+    prompt_tokens: int
+    dtype: str
+    matmul_gflops: float
+    forward_gflop: float
+    share_of_peak: float
+    host: dict[str, Any]
+
+
+class CorpusCounts(TypedDict):
+    """The pretraining text."""
+
+    documents: int
+    bytes: int
+
+
+class PreparedCounts(TypedDict):
+    """Rows below data/prepared: by split where they train, and in all where they are for evaluation alone."""
+
+    sft: dict[str, int]
+    pairs: dict[str, int]
+    unpaired: dict[str, int]
+    generation: int
+    mcq: int
+    corpus: CorpusCounts
+
+
+class RawCount(TypedDict):
+    """One file of data/raw."""
+
+    rows: int
+
+
+class DataCounts(TypedDict):
+    """metrics/data.json."""
+
+    raw: dict[str, RawCount]
+    prepared: PreparedCounts
+    by_topic: dict[str, int]
+    flaws: dict[str, int]
+    axes: dict[str, dict[str, int]]
+    held_out: dict[str, int]
+    dropped: list[dict[str, Any]]
+
+
+class SweepPoint(TypedDict):
+    """One training of the sweep; a metric is null where the training diverged."""
+
+    method: str
+    learning_rate: float
+    beta: float | None
+    behaviour_rate: float | None
+    knowledge_retention: float | None
+    exact_match: float | None
+
+
+class BestPoint(TypedDict):
+    """The best point of a method's grid."""
+
+    learning_rate: float
+    beta: float | None
+    behaviour_rate: float
+    exact_match: float
+
+
+class SweptMethod(TypedDict):
+    """The grid of one method: how many points it has, and how many are workable or diverged."""
+
+    points: int
+    workable: int
+    diverged: int
+    best: BestPoint
+
+
+class Sweep(TypedDict):
+    """metrics/sweep.json."""
+
+    profile: str
+    methods: dict[str, SweptMethod]
+    points: list[SweepPoint]
+
+
+class Apart(TypedDict):
+    """One model minus another by one metric; ``prompts_needed`` is null where no number of prompts would separate."""
+
+    mean: float
+    low: float
+    high: float
+    separated: bool
+    prompts: int
+    prompts_needed: int | None
+    win: float
+    tie: float
+    loss: float
+
+
+Differences = dict[str, dict[str, dict[str, Apart]]]  # metrics/differences.json: by metric, model and other

@@ -5,17 +5,16 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 
-from stages.comparison.measured import need
 from stages.comparison.paired_scores import Scores
 from stages.core import paths
 from stages.core.errors import PipelineError
-from stages.core.files import Row
+from stages.core.schema import GenerationRow, GenerationScore
 
 ENTITY_TASK = "countries"
 OPEN_TASK = "open"
 
 
-def choose(rows: Sequence[Row]) -> list[str]:
+def choose(rows: Sequence[GenerationScore]) -> list[str]:
     """The ids shown: the first prompt about a country and the first open one, in id order.
 
     Where none is about a country (small profiles score few prompts), the first with a fact to check takes its place.
@@ -27,7 +26,7 @@ def choose(rows: Sequence[Row]) -> list[str]:
     return [*(entity or checked)[:1], *free[:1]]
 
 
-def first_answers(scores: Mapping[str, Scores], prompt: str) -> dict[str, Row]:
+def first_answers(scores: Mapping[str, Scores], prompt: str) -> dict[str, GenerationScore]:
     """Every model's row for one prompt, from its first seed; rows are sorted by seed."""
     return {model: next(row for row in one.rows if row["id"] == prompt) for model, one in scores.items()}
 
@@ -37,15 +36,15 @@ def inline(text: str) -> str:
     return "<br>".join(html.escape(line) for line in text.strip().splitlines()) or "(empty)"
 
 
-def verdict(row: Row) -> str:
+def verdict(row: GenerationScore) -> str:
     """What the scorer says of the answer, in words."""
     marks = [] if row["contains"] is None else ["fact right" if row["contains"] else "fact missing"]
-    marks += [name for name in ("hedged", "repeated") if row[name]]
+    marks += [name for name, is_so in (("hedged", row["hedged"]), ("repeated", row["repeated"])) if is_so]
     marks += [] if row["stopped"] else ["cut at the token limit"]
     return ", ".join(marks) or "clean"
 
 
-def side_by_side(prompt: Row, answers: Mapping[str, Row]) -> str:
+def side_by_side(prompt: GenerationRow, answers: Mapping[str, GenerationScore]) -> str:
     question = next(turn["content"] for turn in reversed(prompt["prompt"]) if turn["role"] == "user")
     lines = [
         f'<div dir="rtl" lang="ar"><strong>{inline(question)}</strong></div>',
@@ -62,9 +61,9 @@ def side_by_side(prompt: Row, answers: Mapping[str, Row]) -> str:
     return "\n".join([*lines, "</table>"])
 
 
-def answers_section(scores: Mapping[str, Scores], prompts: Sequence[Row]) -> dict[str, str]:
+def answers_section(scores: Mapping[str, Scores], prompts: Sequence[GenerationRow]) -> dict[str, str]:
     """{id of a prompt that is shown: its question and answers}; raises PipelineError for one that is unknown."""
-    known = {need(row, paths.GENERATION, "id"): row for row in prompts}
+    known = {row["id"]: row for row in prompts}
     shown = {}
     for prompt in choose(next(iter(scores.values())).rows):
         if prompt not in known:

@@ -62,8 +62,8 @@ def quality_facts(params: Params, found: Measured) -> dict[str, Any]:
         "overlap": quality.overlap_table(found.summaries),
         "own_sets": quality.own_sets(found.summaries),
         "seeds_table": sections.seeds_table(found.summaries),
-        "by_task": sections.by_group(found.summaries, "by_task", ("exact", "contains"), sections.BY_TASK),
-        "by_axis": sections.by_group(found.summaries, "by_axis", ("sum", "token"), sections.BY_AXIS),
+        "by_task": sections.by_group(found.grouped("by_task"), ("exact", "contains"), sections.BY_TASK),
+        "by_axis": sections.by_group(found.grouped("by_axis"), ("sum", "token"), sections.BY_AXIS),
         "by_wording": sections.by_wording(found.scores),
     }
 
@@ -80,7 +80,7 @@ def training_facts(params: Params, found: Measured) -> dict[str, Any]:
         "effects": effects,
         "monitors_table": monitors_table(params, found.watched, effects),
         "monitor_rules": rules.printed(rules.MONITORS),
-        "cost_table": cost.cost_table(found.training, found.benches, found.trained),
+        "cost_table": cost.cost_table(found.training, found.benches),
         "DENSE": cost.DENSE,
         "FROZEN": cost.FROZEN,
     }
@@ -101,5 +101,5 @@ def measured_facts(params: Params, found: Measured) -> dict[str, Any]:
         "answers": answers_section(found.scores, found.prompts),
         "hashes": provenance.hashes_table(read_files(params)),
         "columns": provenance.columns_table(),
-        "signatures": provenance.signatures_table(next(iter(found.summaries.values())).get("signatures", {})),
+        "signatures": provenance.signatures_table(next(iter(found.summaries.values()))["signatures"]),
     }

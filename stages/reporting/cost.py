@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stages.comparison.measured import Bench, Training, need
-from stages.core import paths
-from stages.core.files import Row
+from stages.comparison.measured import Bench, Training
 from stages.reporting.tables import BENCH, TIMING, TRAIN, Column, Table, integer, significant
 
 DENSE, FROZEN = 6, 4  # operations per parameter and trained token
@@ -57,8 +55,7 @@ PER_TOKEN = Column("J/token, … at once", BENCH, "generation.<batch size>.joule
 ENERGY = (PER_INFERENCE, PER_TOKEN)
 
 
-def cost_table(training: Mapping[str, Training], benches: Mapping[str, Bench], summaries: Mapping[str, Row]) -> Table:
-    """``summaries`` are metrics/train/<model>/summary.json, for the reference's tokens."""
+def cost_table(training: Mapping[str, Training], benches: Mapping[str, Bench]) -> Table:
     rows = []
     for model, one in training.items():
         found = arithmetic(one, benches[model])
@@ -66,7 +63,7 @@ def cost_table(training: Mapping[str, Training], benches: Mapping[str, Bench], s
             [
                 model,
                 integer(one.tokens_seen),
-                integer(need(summaries[model], paths.train_metrics(model) / "summary.json", "reference_tokens")),
+                integer(one.reference_tokens),
                 significant(found.dense_flop / 1e12),
                 significant(found.lora_flop / 1e12),
                 significant(found.gflops),

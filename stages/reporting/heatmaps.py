@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
-from stages.core.files import Row
+from stages.core.schema import Summary
 from stages.reporting.plot_data import SWEPT, Cell
 from stages.reporting.plot_style import HEAT, STYLE, panels, save
 from stages.reporting.tables import rate
@@ -41,7 +41,7 @@ def heat(
     return image
 
 
-def preference_axes(path: Path, summaries: Mapping[str, Row]) -> None:
+def preference_axes(path: Path, summaries: Mapping[str, Summary]) -> None:
     """Models in rows, axes in columns; above by the sum of the log-probabilities, below by their mean per token."""
     names = sorted(next(iter(summaries.values()))["by_axis"])
     with plt.rc_context(STYLE):

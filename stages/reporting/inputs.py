@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from stages.comparison import measured
-from stages.comparison.measured import Bench, ReferencePass, Training
+from stages.comparison.measured import Bench, Training
 from stages.comparison.paired_scores import Scores, read_scores
 from stages.comparison.side_effects import Watched, read_watched
 from stages.core import paths
-from stages.core.files import Row, read_jsonl
+from stages.core.files import Row
 from stages.core.params import Params
+from stages.core.schema import DataCounts, Differences, GenerationRow, Summary, Sweep, TimedPass
+from stages.core.typed_files import read_typed, read_typed_lines
 from stages.reporting import plot_data
 
 
@@ -20,18 +23,21 @@ class Measured:
     """Everything that the report prints; ``training`` has no base, which is not trained with an adapter."""
 
     methods: dict[str, Row]
-    summaries: dict[str, Row]
-    trained: dict[str, Row]
+    summaries: dict[str, Summary]
     scores: dict[str, Scores]
     training: dict[str, Training]
     curves: dict[str, list[tuple[int, float]]]
     watched: dict[str, Watched]
-    references: list[ReferencePass]
+    references: list[TimedPass]
     benches: dict[str, Bench]
-    data: Row
-    differences: Row
-    sweep: Row
-    prompts: list[Row]
+    data: DataCounts
+    differences: Differences
+    sweep: Sweep | None
+    prompts: list[GenerationRow]
+
+    def grouped(self, by: Literal["by_task", "by_axis"]) -> dict[str, dict[str, dict[str, float | None]]]:
+        """{model: {task or axis: {name: value}}}."""
+        return {model: summary[by] for model, summary in self.summaries.items()}
 
 
 def read_measured(params: Params) -> Measured:
@@ -39,18 +45,17 @@ def read_measured(params: Params) -> Measured:
     trained = params.models[1:]
     return Measured(
         methods=measured.read_methods(params.models),
-        summaries={model: measured.eval_summary(model)[1] for model in params.models},
+        summaries={model: measured.eval_summary(model) for model in params.models},
         scores=read_scores(params.models),
-        trained={model: measured.train_summary(model)[1] for model in trained},
         training={model: measured.read_training(model) for model in trained},
         curves={model: measured.loss_curve(model) for model in trained},
         watched=read_watched(params),
         references=measured.read_reference_passes(),
         benches={model: measured.read_bench(model) for model in params.models},
-        data=measured.read_object(paths.DATA_METRICS),
-        differences=measured.read_object(paths.DIFFERENCES),
+        data=read_typed(paths.DATA_METRICS, DataCounts),
+        differences=read_typed(paths.DIFFERENCES, Differences),
         sweep=plot_data.read_sweep(params.profile),
-        prompts=read_jsonl(paths.GENERATION),
+        prompts=read_typed_lines(paths.GENERATION, GenerationRow),
     )
 
 

@@ -11,6 +11,7 @@ from stages.comparison.paired_scores import REFERENCE, Scores
 from stages.comparison.verdicts import Behaviour, Judgement, Knowledge
 from stages.core.files import Row
 from stages.core.params import Params
+from stages.core.schema import Sweep
 from stages.reporting import rules
 from stages.reporting.rules import Rule
 from stages.reporting.tables import METHODS, ROWS, Column, Table, significant
@@ -54,7 +55,7 @@ def evidence(
     methods: Mapping[str, Row],
     training: Mapping[str, Training],
     benches: Mapping[str, Bench],
-    sweep: Row,
+    sweep: Sweep | None,
 ) -> dict[str, Any]:
     """What `opening.md.j2` speaks of beside the answer."""
     found = verdicts.judgements(params, scores, methods)

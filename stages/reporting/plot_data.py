@@ -9,18 +9,21 @@ import csv
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
+from typing import Final
 
-from stages.comparison.measured import ReferencePass, Training, need, read_object
+from stages.comparison.measured import Training
 from stages.core import paths
 from stages.core.errors import PipelineError
-from stages.core.files import Row, read_jsonl
+from stages.core.files import numbered_jsonl
 from stages.core.params import KtoMethod, PairMethod, Params
+from stages.core.schema import QuestionScore, Sweep, TimedPass
+from stages.core.typed_files import read_typed, typed
 
 Curve = list[tuple[int, float]]
 
 MARGIN = "reward_margin_nats"
 CHOSEN, REJECTED = "displacement/chosen_nats_per_token", "displacement/rejected_nats_per_token"
-SWEPT = ("behaviour_rate", "knowledge_retention")
+SWEPT: Final = ("behaviour_rate", "knowledge_retention")
 
 
 def train_curve(model: str, name: str) -> Curve:
@@ -48,9 +51,10 @@ def accuracy_by_position(models: Iterable[str]) -> dict[str, dict[int, float]]:
     for model in models:
         right: dict[int, list[float]] = defaultdict(list)
         path = paths.eval_metrics(model) / "rows.jsonl"
-        for row in read_jsonl(path):
+        for number, row in numbered_jsonl(path):
             if row["kind"] == "mcq":
-                right[int(need(row, path, "answer"))].append(float(need(row, path, "correct")))
+                score = typed(row, QuestionScore, f"{path}:{number}")
+                right[score["answer"]].append(float(score["correct"]))
         if right:
             found[model] = {position: fmean(right[position]) for position in sorted(right)}
     return found
@@ -66,7 +70,7 @@ def running_mean(points: Sequence[tuple[int, float]]) -> Curve:
 
 
 def seconds_to(
-    model: str, params: Params, training: Mapping[str, Training], passes: Sequence[ReferencePass]
+    model: str, params: Params, training: Mapping[str, Training], passes: Sequence[TimedPass]
 ) -> float | None:
     """Seconds in optimizer steps from the base to this model: its own, its start's, and its reference's.
 
@@ -80,7 +84,7 @@ def seconds_to(
     before = seconds_to(method.init.removeprefix("models/"), params, training, passes)
     if before is None:
         return None
-    shared = [one.seconds for one in passes if one.start == method.init]
+    shared = [one["seconds"] for one in passes if one["start"] == method.init]
     compares = isinstance(method, PairMethod | KtoMethod)  # CPO's loss has no reference; its monitor alone reads one
     reference = fmean(shared) if shared and compares else 0.0
     return before + reference + training[model].mean_seconds
@@ -96,12 +100,12 @@ def frontier(points: Mapping[str, tuple[float, float]]) -> list[str]:
     return kept
 
 
-def read_sweep(profile: str) -> Row:
-    """metrics/sweep.json, or nothing where no sweep of this profile has been run."""
+def read_sweep(profile: str) -> Sweep | None:
+    """metrics/sweep.json; None where no sweep of this profile has been run."""
     if not paths.SWEEP.exists():
-        return {}
-    sweep = read_object(paths.SWEEP)
-    return sweep if need(sweep, paths.SWEEP, "profile") == profile else {}
+        return None
+    sweep = read_typed(paths.SWEEP, Sweep)
+    return sweep if sweep["profile"] == profile else None
 
 
 Cell = tuple[float, float | None]  # learning rate and beta, which SFT has not
@@ -114,14 +118,13 @@ def used(params: Params) -> dict[str, Cell]:
     }
 
 
-def sweep_grid(sweep: Row) -> dict[str, dict[Cell, dict[str, float]]]:
+def sweep_grid(sweep: Sweep | None) -> dict[str, dict[Cell, dict[str, float]]]:
     """{method: {(learning rate, beta): {metric: mean over seeds}}}; a metric without a value is not there."""
     values: dict[str, dict[Cell, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    for point in need(sweep, paths.SWEEP, "points") if sweep else ():
-        method, rate = (need(point, paths.SWEEP, name) for name in ("method", "learning_rate"))
+    for point in sweep["points"] if sweep else ():
         for metric in SWEPT:
-            if (value := need(point, paths.SWEEP, metric)) is not None:
-                values[method][rate, point.get("beta")][metric].append(value)
+            if (value := point[metric]) is not None:
+                values[point["method"]][point["learning_rate"], point["beta"]][metric].append(value)
     return {
         method: {cell: {metric: fmean(found) for metric, found in metrics.items()} for cell, metrics in cells.items()}
         for method, cells in values.items()

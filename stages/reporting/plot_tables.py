@@ -9,6 +9,7 @@ from typing import Any
 
 from stages.comparison.measured import Bench, Training
 from stages.core.files import Row, rounded
+from stages.core.schema import Summary
 
 PARTS = {"sum": "by the sum", "token": "by the mean per token"}
 
@@ -35,7 +36,7 @@ def cost_quality(seconds: Mapping[str, float | None], methods: Mapping[str, Row]
     return written(("model", "seconds", "exact_match", "low", "high"), rows)
 
 
-def axes(summaries: Mapping[str, Row]) -> str:
+def axes(summaries: Mapping[str, Summary]) -> str:
     rows = [
         [panel, axis, model, values[part]]
         for part, panel in PARTS.items()

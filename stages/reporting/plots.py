@@ -9,9 +9,10 @@ from typing import Any
 
 from matplotlib import pyplot as plt
 
-from stages.comparison.measured import Bench, ReferencePass, Training
+from stages.comparison.measured import Bench, Training
 from stages.core.files import Row
 from stages.core.params import Params
+from stages.core.schema import Summary, TimedPass
 from stages.reporting.heatmaps import preference_axes, robustness
 from stages.reporting.plot_data import CHOSEN, MARGIN, REJECTED, Cell, Curve, frontier, running_mean, seconds_to, used
 from stages.reporting.plot_style import STYLE, colours, markers, panels, save
@@ -26,10 +27,10 @@ class Material:
 
     params: Params
     methods: Mapping[str, Row]
-    summaries: Mapping[str, Row]
+    summaries: Mapping[str, Summary]
     training: Mapping[str, Training]
     benches: Mapping[str, Bench]
-    references: Sequence[ReferencePass]
+    references: Sequence[TimedPass]
     curves: Mapping[str, Curve]
     margins: Mapping[str, Mapping[str, Curve]]
     positions: Mapping[str, Mapping[int, float]]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from stages.comparison.choices import best_at
 from stages.core.files import Row
 from stages.core.metrics import Metric, as_in_report, in_table, metric
+from stages.core.schema import Apart, Differences, MetricValue, Summary, Sweep, SweepPoint
 from stages.reporting.tables import (
     METHODS,
     NONE,
@@ -90,13 +92,13 @@ OVERLAP: tuple[tuple[Column, tuple[str, ...]], ...] = (
 )
 
 
-def overlap_table(summaries: Mapping[str, Row]) -> Table | None:
+def overlap_table(summaries: Mapping[str, Summary]) -> Table | None:
     """chrF++ first and BLEU second, raw and normalised side by side; None where no corpus was scored."""
     if not all(summary.get("corpus") for summary in summaries.values()):
         return None
 
-    def shown(summary: Row, keys: tuple[str, ...]) -> str:
-        value = summary
+    def shown(summary: Summary, keys: tuple[str, ...]) -> str:
+        value: Any = summary
         for key in keys:
             value = value[key]
         return f"{value:.3f}" if keys[0] == "metrics" else f"{value:.2f}"
@@ -108,10 +110,10 @@ def overlap_table(summaries: Mapping[str, Row]) -> Table | None:
 OWN = Column("…", SUMMARY, "own.<set>.metrics.<column>")
 
 
-def own_sets(summaries: Mapping[str, Row]) -> dict[str, tuple[int, Table]]:
+def own_sets(summaries: Mapping[str, Summary]) -> dict[str, tuple[int, Table]]:
     """{name: (rows, table)} of the test files that the user named in params.yaml, whatever they could be scored by."""
     sets = {}
-    for name, first in next(iter(summaries.values())).get("own", {}).items():
+    for name, first in next(iter(summaries.values()))["own"].items():
         found = {model: summary["own"][name]["metrics"] for model, summary in summaries.items()}
         metrics = list(dict.fromkeys(metric for row in found.values() for metric in row))
         rows = [[model, *(_own_cell(metric, row.get(metric)) for metric in metrics)] for model, row in found.items()]
@@ -119,7 +121,7 @@ def own_sets(summaries: Mapping[str, Row]) -> dict[str, tuple[int, Table]]:
     return sets
 
 
-def _own_cell(name: str, row: Row | None) -> str:
+def _own_cell(name: str, row: MetricValue | None) -> str:
     return NONE if row is None else shown(metric(name), row["mean"], row["low"], row["high"])
 
 
@@ -132,39 +134,38 @@ MINUS = Column("minus …", DIFFERENCES, "<metric>.<model>.<other>.mean, .low, .
 AGAINST = Column("against …", DIFFERENCES, "<metric>.<model>.<other>.win, .tie, .loss")
 
 
-def differences_tables(apart: Mapping[str, Row], order: Sequence[str]) -> dict[str, Table]:
+def differences_tables(apart: Differences, order: Sequence[str]) -> dict[str, Table]:
     """Every model minus base, SFT and the controls, by title; a tie says how many prompts would separate it."""
-    return _pairwise(apart, order, "mean", MINUS, _difference)
+    return _pairwise(apart, order, MINUS, _difference)
 
 
-def duels_tables(apart: Mapping[str, Row], order: Sequence[str]) -> dict[str, Table]:
-    """How often a model's answer wins, ties and loses against another's to the same prompt and seed, by title.
-
-    Empty where `compare` has not counted it.
-    """
-    return _pairwise(apart, order, "win", AGAINST, _duel)
+def duels_tables(apart: Differences, order: Sequence[str]) -> dict[str, Table]:
+    """How often a model's answer wins, ties and loses against another's to the same prompt and seed, by title."""
+    return _pairwise(apart, order, AGAINST, _duel)
 
 
 def _pairwise(
-    apart: Mapping[str, Row], order: Sequence[str], key: str, column: Column, cell: Callable[[Row | None], str]
+    apart: Differences, order: Sequence[str], column: Column, cell: Callable[[Apart], str]
 ) -> dict[str, Table]:
     tables = {}
     for name, title in judged().items():
         found = apart.get(name, {})
-        others = [other for other in order if any(key in row.get(other, ()) for row in found.values())]
+        others = [other for other in order if any(other in row for row in found.values())]
         if others:
-            rows = [[model, *(cell(found[model].get(other)) for other in others)] for model in order if model in found]
+            rows = [
+                [model, *(NONE if (one := found[model].get(other)) is None else cell(one) for other in others)]
+                for model in order
+                if model in found
+            ]
             tables[title] = Table(["model", *map(column.named, others)], rows)
     return tables
 
 
-def _duel(one: Row | None) -> str:
-    return NONE if one is None else " / ".join(f"{one[name] * 100:.1f}" for name in ("win", "tie", "loss"))
+def _duel(one: Apart) -> str:
+    return " / ".join(f"{share * 100:.1f}" for share in (one["win"], one["tie"], one["loss"]))
 
 
-def _difference(one: Row | None) -> str:
-    if one is None:
-        return NONE
+def _difference(one: Apart) -> str:
     shown = points(one["mean"], one["low"], one["high"])
     if one["separated"]:
         return f"**{shown}**"
@@ -184,7 +185,7 @@ BEST = tuple(
 AT_RATE = Column("learning rate …", SWEPT, "points[].behaviour_rate, .knowledge_retention, .exact_match")
 
 
-def sweep_table(sweep: Row, order: Sequence[str]) -> Table:
+def sweep_table(sweep: Sweep, order: Sequence[str]) -> Table:
     """Per method: how much of the grid is workable, and its best point."""
     rows = [
         [
@@ -202,23 +203,24 @@ def sweep_table(sweep: Row, order: Sequence[str]) -> Table:
     return Table(["model", *GRID, *BEST], rows)
 
 
-def same_rates(sweep: Row) -> Table | None:
+def same_rates(sweep: Sweep | None) -> Table | None:
     """Methods beside each other at every learning rate that all of them tried; SFT from the base is another task.
 
     None where they share no rate.
     """
-    points = [point for point in sweep.get("points", ()) if point["method"] != "sft"]
+    if sweep is None:
+        return None
+    points = [point for point in sweep["points"] if point["method"] != "sft"]
     methods = list(dict.fromkeys(point["method"] for point in points))
     tried = [{point["learning_rate"] for point in points if point["method"] == method} for method in methods]
     shared = sorted(set.intersection(*tried)) if len(methods) > 1 else []
     if not shared:
         return None
     best = {value: best_at(sweep, value) for value in shared}
-    metrics = ("behaviour_rate", "knowledge_retention", "exact_match")
 
-    def cell(point: Row | None) -> str:
-        values = [None if point is None else point[metric] for metric in metrics]
-        return " / ".join(NONE if value is None else f"{value * 100:.1f}" for value in values)
+    def cell(point: SweepPoint | None) -> str:
+        values = point and (point["behaviour_rate"], point["knowledge_retention"], point["exact_match"])
+        return " / ".join(NONE if value is None else f"{value * 100:.1f}" for value in values or (None, None, None))
 
     rows = [[method, *(cell(best[value].get(method)) for value in shared)] for method in methods]
     return Table(["model", *(AT_RATE.named(rate(value)) for value in shared)], rows)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from stages.comparison.measured import Bench, Training, need
+from stages.comparison.measured import Bench, Training
 from stages.comparison.paired_scores import Place, Scores, places
 from stages.comparison.verdicts import places_by_range, places_in_use
 from stages.core import paths
-from stages.core.files import Row
 from stages.core.params import Params
+from stages.core.schema import DataCounts, PreparedCounts, Summary
 from stages.reporting.tables import (
     BENCH,
     NONE,
@@ -45,12 +45,11 @@ SEEDS = tuple(
 )
 
 
-def seeds_table(summaries: Mapping[str, Row]) -> Table:
+def seeds_table(summaries: Mapping[str, Summary]) -> Table:
     """The spread over seeds, which the intervals do not contain."""
     rows = []
     for model, summary in summaries.items():
-        path = paths.eval_metrics(model) / "summary.json"
-        found = [need(summary, path, "metrics", column.heading, "per_seed") for column in SEEDS]
+        found = [summary["metrics"][column.heading]["per_seed"] for column in SEEDS]
         rows.append([model, *(" / ".join(f"{value * 100:.1f}" for value in values) or NONE for values in found)])
     return Table(["model", *SEEDS], rows)
 
@@ -187,7 +186,7 @@ COUNTS = (SPLIT, COUNT)
 class DataOverview:
     """The counts of metrics/data.json; ``reasons`` are those for which raw rows were dropped."""
 
-    prepared: Row
+    prepared: PreparedCounts
     held_out: Mapping[str, int]
     splits: Table
     flaws: Table
@@ -198,27 +197,21 @@ class DataOverview:
     reasons: Mapping[str, int]
 
 
-def data_overview(data: Row) -> DataOverview:
-    """Raises PipelineError naming the first key that is missing."""
-    path = paths.DATA_METRICS
-    prepared, dropped = need(data, path, "prepared"), need(data, path, "dropped")
-    for keys in (("generation",), ("mcq",), ("corpus", "documents"), ("corpus", "bytes")):
-        need(prepared, path, *keys)
-    splits = [
-        [kind, *(integer(need(prepared, path, kind, split)) for split in paths.SPLITS)]
-        for kind in ("sft", "pairs", "unpaired")
-    ]
-    raw = [[file, integer(need(count, path, "rows"))] for file, count in sorted(need(data, path, "raw").items())]
+def data_overview(data: DataCounts) -> DataOverview:
+    prepared = data["prepared"]
+    kinds = {"sft": prepared["sft"], "pairs": prepared["pairs"], "unpaired": prepared["unpaired"]}
+    splits = [[kind, *(integer(counts[split]) for split in paths.SPLITS)] for kind, counts in kinds.items()]
+    raw = [[file, integer(count["rows"])] for file, count in sorted(data["raw"].items())]
     return DataOverview(
         prepared=prepared,
-        held_out=need(data, path, "held_out"),
+        held_out=data["held_out"],
         splits=Table(["prepared", *(replace(SPLIT, heading=split) for split in paths.SPLITS)], splits),
-        flaws=_counts("flaws planted in SFT rows", need(data, path, "flaws")),
-        axes=_counts("axes of the preference pairs", need(data, path, "axes")),
-        topics=_counts("topics", need(data, path, "by_topic")),
+        flaws=_counts("flaws planted in SFT rows", data["flaws"]),
+        axes=_counts("axes of the preference pairs", data["axes"]),
+        topics=_counts("topics", data["by_topic"]),
         raw=Table(["raw file", COUNT], raw),
-        dropped=len(dropped),
-        reasons=Counter(row["reason"] for row in dropped),
+        dropped=len(data["dropped"]),
+        reasons=Counter(row["reason"] for row in data["dropped"]),
     )
 
 
@@ -235,25 +228,23 @@ BY_TASK = Column("… (n=…)", f"{SUMMARY}, {ROWS}", "by_task.<task>.exact, .co
 BY_AXIS = Column("… (n=…)", SUMMARY, "by_axis.<axis>.sum, .token")
 
 
-def by_group(summaries: Mapping[str, Row], group: str, parts: Sequence[str], column: Column) -> Table:
+Groups = dict[str, dict[str, float | None]]
+
+
+def by_group(groups: Mapping[str, Groups], parts: Sequence[str], column: Column) -> Table:
     """Models in rows, tasks or axes in columns; a cell holds the named parts, in percent.
 
-    A group in which a part is null everywhere (open prompts have no fact to contain) is left out.
+    A group in which a part is null (open prompts have no fact to contain) is left out.
     """
-    first = next(iter(summaries))
-    path = paths.eval_metrics(first) / "summary.json"
-    groups = need(summaries[first], path, group)
-    names = sorted(name for name in groups if all(need(groups, path, name, part) is not None for part in parts))
-    rows = []
-    for model, summary in summaries.items():
-        path = paths.eval_metrics(model) / "summary.json"
-        cells = []
-        for name in names:
-            values = [need(summary, path, group, name, part) for part in parts]
-            cells.append(" / ".join(NONE if value is None else f"{value * 100:.1f}" for value in values))
-        rows.append([model, *cells])
-    columns = [column.named(name, need(groups, paths.eval_metrics(first), name, "n")) for name in names]
-    return Table(["model", *columns], rows)
+    first = next(iter(groups.values()))
+    names = sorted(name for name, values in first.items() if all(values[part] is not None for part in parts))
+
+    def cell(values: Mapping[str, float | None]) -> str:
+        shown = (values[part] for part in parts)
+        return " / ".join(NONE if value is None else f"{value * 100:.1f}" for value in shown)
+
+    rows = [[model, *(cell(found[name]) for name in names)] for model, found in groups.items()]
+    return Table(["model", *(column.named(name, first[name]["n"]) for name in names)], rows)
 
 
 def by_wording(scores: Mapping[str, Scores]) -> Table:
@@ -263,8 +254,9 @@ def by_wording(scores: Mapping[str, Scores]) -> Table:
     for model, one in scores.items():
         cells = []
         for wording in ("seen", "unseen"):
-            found = [row for row in one.rows if row["contains"] is not None and row["wording"] == wording]
-            counts[wording] = len({row["id"] for row in found})
-            cells.append(percent(float(np.mean([float(row["contains"]) for row in found])) if found else None))
+            rows_of = [row for row in one.rows if row["wording"] == wording]
+            found = [(row["id"], row["contains"]) for row in rows_of if row["contains"] is not None]
+            counts[wording] = len({prompt for prompt, _ in found})
+            cells.append(percent(float(np.mean([contains for _, contains in found])) if found else None))
         rows.append([model, *cells])
     return Table(["model", *(BY_TASK.named(f"{wording} wording", count) for wording, count in counts.items())], rows)

@@ -118,7 +118,7 @@ def test_another_learning_rate_is_told_with_what_one_rate_for_all_gives(root: Pa
     best = [found.best[model] for model in ("sft_chosen", "dpo", "cpo")]
     assert [one["behaviour_rate"] for one in best] == pytest.approx([0.801, 0.811, 0.841])
     assert [one["exact_match"] for one in best] == pytest.approx([0.301, 0.311, 0.341])
-    assert choices.at_one_rate(params, {}) is None
+    assert choices.at_one_rate(params, None) is None
     holed = sweep()
     holed["points"] = [one for one in holed["points"] if (one["method"], one["learning_rate"]) != ("cpo", 0.0002)]
     assert choices.at_one_rate(params, holed) is None

@@ -27,7 +27,8 @@ DECIDES_NO_BYTES = {
     "stages/core/paths.py": "names files; a stage that reads or writes another file has another entry in dvc.yaml",
     "stages/core/process.py": "starts and ends the process: environment, garbage collector, death of the parent",
     "stages/core/progress.py": "draws progress bars",
-    "stages/core/schema.py": "holds types, which only the type checker reads",
+    "stages/core/schema.py": "holds types, by which files are checked and nothing is computed",
+    "stages/core/typed_files.py": "refuses a file of another shape, and returns any other as it stands",
     "stages/training/trackers.py": "shows curves in other tools, below runs/, on which nothing depends",
 }
 

@@ -24,6 +24,24 @@ from tests.support.made_metrics import SEEDS, World, write, write_text
 PREFERENCE = ("dpo", "ipo", "cpo")
 
 
+QUESTION = {
+    "kind": "mcq",
+    "subject": "numbers",
+    "level": "unspecified",
+    "predicted": 0,
+    "choice_logprobs": [-1.0, -2.0, -2.0, -2.0],
+    "choice_nats": [-4.0, -8.0, -8.0, -8.0],
+    "correct_raw": True,
+    "correct_byte": True,
+    "letter_nats": [-1.0, -2.0, -2.0, -2.0],
+    "letter_picks": [0, 0, 0, 0],
+    "letters_correct": True,
+    "letters_correct_character": True,
+    "letters_correct_byte": True,
+    "letters_rotated": 0.25,
+}
+
+
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every kind of measurement, so that every plot has something to show."""
@@ -38,7 +56,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for model in MODELS:
         path = tmp_path / f"metrics/eval/{model}/rows.jsonl"
         rows = [
-            {"kind": "mcq", "id": f"q{place}", "seed": seed, "answer": place % 4, "correct": place % 4 == 0}
+            QUESTION | {"id": f"q{place}", "seed": seed, "answer": place % 4, "correct": place % 4 == 0}
             for place in range(12)
             for seed in ([None] if model == "base" else SEEDS)
         ]
@@ -122,7 +140,7 @@ def test_accuracy_by_position(root: Path) -> None:
 
 def test_the_sweep_is_averaged_over_seeds_and_keeps_its_holes(root: Path) -> None:
     grid = plot_data.sweep_grid(plot_data.read_sweep("embedded"))
-    assert plot_data.read_sweep("smoke") == {}
+    assert plot_data.read_sweep("smoke") is None
     assert list(grid) == ["dpo", "kto"] and len(grid["dpo"]) == 4
     assert grid["dpo"][1e-4, 0.1] == {"behaviour_rate": pytest.approx(0.52), "knowledge_retention": pytest.approx(0.9)}
     assert set(grid["dpo"][1e-3, 0.5]) == {"behaviour_rate"}
@@ -145,7 +163,7 @@ def test_the_frontier_is_what_nothing_beats() -> None:
 def test_cost_includes_the_start_and_the_reference(root: Path) -> None:
     params, passes = load_params(), read_reference_passes()
     training = {model: read_training(model) for model in MODELS[1:]}
-    reference = sum(one.seconds for one in passes) / len(passes)
+    reference = sum(one["seconds"] for one in passes) / len(passes)
     sft, dpo, cpo = (training[name].mean_seconds for name in ("sft", "dpo", "cpo"))
     found = {name: plot_data.seconds_to(name, params, training, passes) for name in MODELS}
     assert found["base"] == 0 and found["sft"] == pytest.approx(sft)

@@ -121,12 +121,13 @@ def test_the_recipe_of_every_model_stands_before_its_figures(root: Path) -> None
 
 
 def test_answers_are_set_against_answers_where_compare_counted_them() -> None:
-    won = {"win": 0.25, "tie": 0.625, "loss": 0.125}
+    gap = {"mean": 0.1, "low": 0.0, "high": 0.2, "separated": False, "prompts": 16, "prompts_needed": 90}
+    won = gap | {"win": 0.25, "tie": 0.625, "loss": 0.125}
     apart = {"exact_match": {"dpo": {"sft": won}, "sft": {"base": won}}, "chrf": {"dpo": {"sft": won}}}
     found = quality.duels_tables(apart, MODELS)
     assert list(found) == ["Exact match"]
     assert found["Exact match"].rows == [["sft", "25.0 / 62.5 / 12.5", "–"], ["dpo", "–", "25.0 / 62.5 / 12.5"]]
-    assert quality.duels_tables({"exact_match": {"dpo": {"sft": {"mean": 0.1}}}}, MODELS) == {}
+    assert quality.duels_tables({}, MODELS) == {}
 
 
 def test_the_users_own_test_files_are_shown(root: Path) -> None:
@@ -135,10 +136,11 @@ def test_the_users_own_test_files_are_shown(root: Path) -> None:
     for model in MODELS:
         path = root / f"metrics/eval/{model}/summary.json"
         found = {
-            "exact_match": {"mean": 0.625, "low": 0.5, "high": 0.75},
-            "chrf": {"mean": 41.5, "low": 40.0, "high": 43.0},
+            "exact_match": {"mean": 0.625, "low": 0.5, "high": 0.75, "n": 16, "per_seed": [0.625]},
+            "chrf": {"mean": 41.5, "low": 40.0, "high": 43.0, "n": 16, "per_seed": [41.5]},
         }
-        told_of = json.loads(path.read_text(encoding="utf-8")) | {"own": {"mine": {"n": 16, "metrics": found}}}
+        mine = {"n": 16, "metrics": found, "by_subject": {}, "multiple_choice": {}}
+        told_of = json.loads(path.read_text(encoding="utf-8")) | {"own": {"mine": mine}}
         write(path, told_of)
     text = section(composed(), "Your own test files")
     assert "### `mine` (16 rows)" in text

@@ -18,6 +18,17 @@ from tests.support.clones import MODELS, ROOT
 SEEDS = (11, 12, 13)
 TASKS = ("countries", "numbers", "open")
 SCORES = ("chrf", "bleu")
+STYLE = {
+    "letters": 20,
+    "diacritics": 0,
+    "digits": 0,
+    "eastern_digits": 0,
+    "marks": 1,
+    "arabic_marks": 1,
+    "words": 4,
+    "dialect_words": 0,
+    "dialects": {},
+}
 METRICS = {
     "exact_match": "exact",
     "containment": "contains",
@@ -75,6 +86,9 @@ class World:
             "id": f"gen-{index:03d}",
             "task": task,
             "wording": "unseen" if index % 5 == 0 else "seen",
+            "topic": "numbers",
+            "source": "made up",
+            "license": "Apache-2.0",
             "prompt": [{"role": "user", "content": f"ما رقم <{index}> & كم؟"}],
             "references": [f"الجواب {index}."],
             "checks": [] if task == "open" else [{"name": "contains", "value": str(index)}],
@@ -101,12 +115,18 @@ class World:
                         "exact": clean and knows and bool(prompt["checks"]),
                         "contains": knows if prompt["checks"] else None,
                         "chrf": 60.0 + 10 * knows,
+                        "chrf_raw": 58.0 + 10 * knows,
+                        "rouge_l": 0.6,
+                        "rouge_l_raw": 0.5,
+                        "reference_words": 4,
+                        "flags": [],
                         "clean": clean,
                         "hedged": not clean,
                         "repeated": False,
                         "arabic_ratio": 1.0,
                         "reference_nats": -8.0 - index % 3,
                         "reference_characters": 20,
+                        **STYLE,
                     }
                 )
         return rows
@@ -162,6 +182,12 @@ def summary(model: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
             "hedging": {"n": 30, "sum": 0.61, "token": 0.62},
             "repetition": {"n": 20, "sum": 0.7, "token": 0.8},
         },
+        "by_safety_category": {},
+        "by_region": {},
+        "by_dialect": {},
+        "multiple_choice": {},
+        "dialect_markers_per_100_words": {},
+        "flags": {},
         "own": {},
         "corpus": {
             name: {level: {"mean": 37.123, "per_seed": [37.123]} for level in ("raw", "light")} for name in SCORES
@@ -193,6 +219,7 @@ def training(model: str, place: int) -> dict[str, Any]:
         "tokens_seen": 50_000 + place,
         "reference_tokens": 20_000 + place if model in ("dpo", "kto", "ipo") else 0,
         "trainable_parameters": 155_648,
+        "per_seed": [{"seed": seed} for seed in SEEDS],
     }
 
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from stages.comparison.measured import need
 from stages.comparison.paired_scores import Scores
 from stages.core import paths
 from stages.core.errors import PipelineError
-from stages.core.files import Row
+from stages.core.schema import GenerationRow, GenerationScore
 from stages.reporting.answers import first_answers, verdict
 
 ANSWERS_BYTES = 1_200_000  # of the page's three million; the pictures need most of the rest
@@ -27,21 +26,19 @@ class Explorer:
     total: int
 
 
-def explorer(scores: Mapping[str, Scores], prompts: Sequence[Row], limit: int = ANSWERS_BYTES) -> Explorer:
+def explorer(scores: Mapping[str, Scores], prompts: Sequence[GenerationRow], limit: int = ANSWERS_BYTES) -> Explorer:
     """All prompts that fit into ``limit`` bytes, one of each task in turn, in the order of their ids.
 
     Raises PipelineError when a scored prompt is not among ``prompts``.
     """
-    known = {str(need(row, paths.GENERATION, "id")): row for row in prompts}
-    answers: dict[str, dict[str, Row]] = {}
-    for row in next(iter(scores.values())).rows:
-        answers.setdefault(str(row["id"]), {})
-    if missing := sorted(set(answers) - set(known)):
+    known = {row["id"]: row for row in prompts}
+    answered = sorted({row["id"] for row in next(iter(scores.values())).rows})
+    if missing := [name for name in answered if name not in known]:
         raise PipelineError(
             f"{paths.GENERATION} has no prompt {missing[0]!r} that was scored: run `dvc repro evaluate`"
         )
     shown, used = [], 0
-    order = in_turn([known[name] for name in sorted(answers)])
+    order = in_turn([known[name] for name in answered])
     for prompt in order:
         entry = one_prompt(prompt, first_answers(scores, prompt["id"]))
         used += len(json.dumps(entry, ensure_ascii=False).encode("utf-8"))
@@ -54,15 +51,15 @@ def explorer(scores: Mapping[str, Scores], prompts: Sequence[Row], limit: int = 
     return Explorer(payload | {"left_out": left_out, "total": len(order)}, left_out, len(order))
 
 
-def in_turn(rows: Sequence[Row]) -> list[Row]:
+def in_turn(rows: Sequence[GenerationRow]) -> list[GenerationRow]:
     """The first row of each task, then the second of each, ...: what is cut off at the end is cut off fairly."""
-    by_task: dict[str, list[Row]] = {}
+    by_task: dict[str, list[GenerationRow]] = {}
     for row in rows:
         by_task.setdefault(str(row["task"]), []).append(row)
     return [row for turn in zip_longest(*by_task.values()) for row in turn if row is not None]
 
 
-def one_prompt(prompt: Row, answers: Mapping[str, Row]) -> dict[str, Any]:
+def one_prompt(prompt: GenerationRow, answers: Mapping[str, GenerationScore]) -> dict[str, Any]:
     """``right`` is 1 or 0 where a fact is checked and null where none is; ``flaw`` marks a planted flaw."""
     return {
         "id": prompt["id"],

@@ -8,11 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from stages.comparison.measured import Bench, Training, need
+from stages.comparison.measured import Bench, Training
 from stages.comparison.paired_scores import Place
-from stages.core import paths
-from stages.core.files import Row
 from stages.core.params import Params, SftMethod
+from stages.core.schema import DataCounts
 from stages.reporting.seed_report import audit
 from stages.reporting.templates import Renderer
 
@@ -22,15 +21,13 @@ MEMORY_GB, CARD_GB = 3, 12  # "~2-3GB during training", "GeForce RTX 3060 (12GB)
 def seed_report(
     renderer: Renderer,
     params: Params,
-    data: Row,
+    data: DataCounts,
     training: Mapping[str, Training],
     benches: Mapping[str, Bench],
     answer: Sequence[str],
     exact: Mapping[str, Place],
 ) -> str:
     """The section; ``answer`` are the first sentences of the page, ``exact`` places by exact match."""
-    for keys in (("sft", "train"), ("pairs", "train"), ("unpaired", "train"), ("corpus", "documents")):
-        need(data, paths.DATA_METRICS, "prepared", *keys)
     adapters = [bench.inferences_per_second for model, bench in benches.items() if model != "base"]
     methods = {model: params.train[model] for model in training}
     return renderer.render(
