@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 
 from stages.core.params import Source
-from stages.rows.reading.values import Record, Refusal
+from stages.rows.reading.values import Record, Refusal, nothing
 
 ID_COLUMNS = ("id", "ID", "Id", "_id", "index")
 LICENSE_COLUMNS = ("license", "licence")
@@ -46,6 +46,8 @@ ALIASES = {
     **dict.fromkeys(("النظام",), "system"),
     **dict.fromkeys(("المحادثة", "المحادثات"), "conversations"),
 }
+# What a prompt is about, where the source gives every row one instruction.
+ASKED_ABOUT = {"input", "context", "passage", "paragraph", "document"}
 
 
 def our_name(name: str) -> str:
@@ -121,7 +123,14 @@ class ColumnMap:
         kept, left_out = self._plans[columns]
         for name in left_out:
             self.left_out[name] = self.left_out.get(name, 0) + 1
-        return {ours: record[theirs] for ours, theirs in kept} | self.texts
+        found = {ours: record[theirs] for ours, theirs in kept}
+        if self.texts and (empty := [ours for ours in self.theirs if ours in ASKED_ABOUT and nothing(found[ours])]):
+            raise Refusal(
+                "empty turn",
+                f"field {self.theirs[empty[0]]!r} is empty, and the rest of the prompt is the same in every row: write "
+                "the text, or remove the row",
+            )
+        return found | self.texts
 
     def _plan(self, columns: tuple[str, ...]) -> tuple[list[tuple[str, str]], list[str]]:
         if absent := [theirs for theirs in self.theirs.values() if theirs not in columns]:

@@ -90,12 +90,17 @@ def read_arabicmmlu(record: Record, reading: Reading) -> Question:
 
 
 def read_lettered(record: Record, reading: Reading) -> Question:
-    """Options in columns A to E; AraTrust writes the label into the option («أ) ...»), where it is taken off."""
+    """Options in columns A to E; AraTrust writes the label into the option («أ) ...»), where it is taken off.
+
+    Some of its rows leave a column empty and go on with the labels in the next one. There the labels count.
+    """
     question, answer = first_there(record, ("question", "Question")), first_there(record, ("answer", "Answer"))
     options = _options(record, list("ABCDE"))
     labels = [re.match(r"(\w)ـ?\s*[).]\s*(?=\S)", option) for option in options.values()]
-    if all(label and LETTERS.get(label[1]) == index for label, index in zip(labels, options, strict=True)):
-        options = {index: re.sub(r"^\wـ?\s*[).]\s*", "", option) for index, option in options.items()}
+    places = [LETTERS.get(label[1]) if label else None for label in labels]
+    if places in (list(options), list(range(len(options)))):
+        texts = [re.sub(r"^\wـ?\s*[).]\s*", "", option) for option in options.values()]
+        options = dict(zip(range(len(texts)) if places[0] == 0 else options, texts, strict=True))
     chosen = _chosen(options, letter_index(record[answer]), record[answer], answer)
     return _question(record, text_of(record[question], question), list(options.values()), chosen)
 
