@@ -147,6 +147,16 @@ def test_two_columns_for_one_place_are_refused_and_the_same_text_twice_is_read()
     assert said(read(PLAIN | {"question": PLAIN["prompt"]})[1][0]["prompt"]) == ["ما لون البحر؟"]
 
 
+def test_a_prompt_or_a_text_that_is_the_row_again_is_read_as_that() -> None:
+    """As UltraChat and Stanford's Alpaca have them."""
+    assert read(CHAT | {"prompt": "ما لون البحر؟", "prompt_id": "x"}) == read(CHAT)
+    assert refusal(CHAT | {"prompt": "ما لون الدم؟"}).reason == "different prompts"
+    rendered = "### Instruction:\nما لون البحر؟\n\n### Response:\nأزرق."
+    for record in (CHAT, ALPACA):
+        assert read(record | {"text": rendered}) == read(record)
+        assert refusal(record | {"text": "ملاحظة لا صلة لها"}).reason == "unread field: text"
+
+
 # ---------------------------------------------------------------- labels
 
 

@@ -45,8 +45,9 @@ FLAGS, RATINGS = ("label", "kto_tag"), ("rating", "score")
 LABELS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 SIDES = ("chosen", "rejected")
 FRAME = {*SYSTEM_COLUMNS, "history", "input", *CONTEXTS}
-READ_BY_ANSWERS = {*PROMPTS, *ANSWERS, *FRAME, *FLAGS, *RATINGS}
-READ_BY_CONVERSATIONS = {*CONVERSATIONS, *SYSTEM_COLUMNS, *FLAGS, *RATINGS}
+RENDERED = "text"  # the whole row again, as a template writes it
+READ_BY_ANSWERS = {*PROMPTS, *ANSWERS, *FRAME, *FLAGS, *RATINGS, RENDERED}
+READ_BY_CONVERSATIONS = {*CONVERSATIONS, *SYSTEM_COLUMNS, *PROMPTS, *FLAGS, *RATINGS, RENDERED}
 READ_BY_PAIRS = {*SIDES, *PROMPTS, *FRAME, *CONVERSATIONS, "axis"}
 
 Judged = tuple[str, list[Answered] | list[Labelled]]  # the kind, and one row for each answer that is trained
@@ -118,7 +119,24 @@ def _answered_turns(record: Record, reading: Reading) -> tuple[list[Turn], str]:
     asked = _prompt_column(record)
     answered = the_one(record, ANSWERS) or next(name for name in ANSWERS if name in record)
     check_reasoning(record, "", reading)
-    return [*prompt_of(record, asked, reading), answer_of(record[answered], answered, reading)], answered
+    turns = [*prompt_of(record, asked, reading), answer_of(record[answered], answered, reading)]
+    if RENDERED in record:
+        _check_rendered(record, record.get("input"), record[asked], record[answered])
+    return turns, answered
+
+
+def _check_rendered(record: Record, *parts: Any) -> None:
+    """Refuse a field `text` that is not the row again."""
+    text = record[RENDERED]
+    if nothing(text):
+        return
+    said = [part for part in parts if not nothing(part)]
+    if not isinstance(text, str) or any(not isinstance(part, str) or part.strip() not in text for part in said):
+        raise Refusal(
+            "unread field: text",
+            f"field 'text' would be lost ({shown(text)}), for it is not the row again as a template writes it: say what "
+            "it is in the source's columns, or put 'text' into the source's ignore",
+        )
 
 
 # ---------------------------------------------------------------- what is trained of a conversation
@@ -214,6 +232,12 @@ def read_messages(record: Record, reading: Reading) -> Judged:
     field = the_one(record, CONVERSATIONS) or next(name for name in CONVERSATIONS if name in record)
     check_reasoning(record, "", reading)
     turns = with_system(record, turns_of(record[field], field, reading), field)
+    if asked := the_one(record, PROMPTS):  # UltraChat's first turn again
+        prompt = text_of(record[asked], asked)
+        if all(turn["content"] != prompt for turn in turns):
+            raise Refusal("different prompts", f"field {asked!r} is no turn of {field!r}: mend the row")
+    if RENDERED in record:
+        _check_rendered(record, *(turn["content"] for turn in turns))
     return _judged(record, conversation(turns, field), reading, field)
 
 
@@ -221,7 +245,7 @@ def read_squad(record: Record, reading: Reading) -> Judged:
     """A passage and a question about it as the prompt, the first answer as what is trained."""
     answers = record["answers"]
     texts = answers.get("text") if isinstance(answers, dict) else answers
-    if nothing(texts):
+    if nothing(texts) or str(record.get("is_impossible")).lower() == "true":
         raise LeftOut("no answer in the passage", "the passage does not answer the question")
     if not isinstance(texts, list):
         raise wrong_type("answers", "a list of answers", answers)

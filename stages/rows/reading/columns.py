@@ -23,13 +23,13 @@ METADATA = {
     *("author", "annotator", "annotators", "creator", "contributor", "user", "username", "annotation_type", "reviewer"),
     *("date", "time", "timestamp", "datetime", "year", "created", "updated", "created_at", "updated_at"),
     *("model", "models", "model_name", "engine", "generator", "temperature", "top_p", "seed", "max_tokens"),
-    *("length", "len", "num_turns", "tokens", "token_count", "word_count", "char_count"),
+    *("length", "len", "num_turns", "turn", "tokens", "token_count", "word_count", "char_count"),
     *("metadata", "meta", "info", "openai_moderation", "toxic", "redacted", "hashed_ip"),
     *("unnamed: 0", "unnamed: 0.1", "__index_level_0__", "perplexity", "similarity", "is_few_shot"),
 }
 # Names that end or begin so are of ids, places, times and counts.
 _METADATA_NAME = re.compile(
-    r".+[ _-](?:id|ids|url|urls|link|at|date|time|tokens|length|len|count|hash|index|version)|(?:num|n|nb|count)_\w+"
+    r".+[ _-](?:id|ids|name|url|urls|link|at|date|time|tokens|length|len|count|hash|index|version)|(?:num|n|nb|count)_\w+"
 )
 # How people write our names, beside capitals.
 ALIASES = {

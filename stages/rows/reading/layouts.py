@@ -47,7 +47,7 @@ from stages.rows.reading.multiple_choice import (
     true_or_false,
 )
 from stages.rows.reading.special_tokens import escape_special
-from stages.rows.reading.turns import REASONING_FIELDS, Reading
+from stages.rows.reading.turns import REASONING_FIELDS, SYSTEM_COLUMNS, Reading
 from stages.rows.reading.values import Record, Refusal, first_text, nothing, shown, wrong_type
 
 # Codes of aya_dataset whose text is Arabic: MSA and eight dialects. Kanuri (knc) is in Arabic script and not Arabic.
@@ -92,10 +92,13 @@ def _questions(required: tuple[str, ...], read: Callable[[Record, Reading], Ques
     named = {name for need in required for name in need.split("|")}
     about = {"subject", "Subject", "category", "Category", "level", "Level"}
     reads = frozenset({*named, *CONTEXTS, *about, *more})
-    # Options are scored, so what explains the right one, and how hard it is, is not needed.
-    return Layout(required, "mcq", read, reads, re.compile("explanation|rationale|hint|solution|group|is_.*|para"))
+    return Layout(required, "mcq", read, reads, re.compile(_ABOUT_QUESTIONS))
 
 
+# What explains a question, or says where it is from and who it is for.
+_ABOUT_QUESTIONS = (
+    r"explanation|rationale|hint|group|is_.*|relevant_.*|sub.?(category|topic|ject)|ref(erences?)?|notes?|comments?"
+)
 # Scores of the sides and of their makers, as UltraFeedback, Argilla and Anthropic's copies have them.
 _ABOUT_PAIRS = (
     r"(chosen|rejected)[_-].*(score|rating|model|policy|source|reward|rank|rationale|critique|name|feedback)s?"
@@ -113,10 +116,9 @@ LAYOUTS: dict[str, Layout] = {
     "binary": _answers((_ASKED, "completion", "label|kto_tag"), read_binary, "unpaired"),
     "rated": _answers((_ASKED, "completion", "rating|score"), read_rated, "unpaired"),
     "prompt-completion": _answers((_ASKED, "completion"), read_prompt_completion),
-    "messages": _answers(("messages",), read_messages, reads=READ_BY_CONVERSATIONS, ignores="prompt_id"),
+    "messages": _answers(("messages",), read_messages, reads=READ_BY_CONVERSATIONS),
     "sharegpt": _answers(("conversations|conversation",), read_messages, reads=READ_BY_CONVERSATIONS),
-    # `text` is the whole row again, as Stanford's template writes it.
-    "alpaca": _answers(("instruction", "output"), read_answered, ignores="text"),
+    "alpaca": _answers(("instruction", "output"), read_answered),
     "aya": _answers(("inputs", "targets"), read_answered),
     "arabicmmlu": _questions(
         ("Question", "Option 1", "Option 2", "Answer Key"),
@@ -135,8 +137,8 @@ LAYOUTS: dict[str, Layout] = {
     "squad": _answers(
         ("context", "question", "answers"),
         read_squad,
-        reads={"context", "question", "answers", "system"},
-        ignores="is_impossible|plausible_answers|title|document_plaintext|document_title",
+        reads={"context", "question", "answers", "is_impossible", *SYSTEM_COLUMNS},
+        ignores="plausible_answers|document_plaintext|document_title",
     ),
     "question-answer": _answers(("question", "answer"), read_answered),
     "prompt-response": _answers((_PROMPT, _ANSWER), read_answered),

@@ -72,7 +72,7 @@ def _chosen(options: dict[int, str], index: int | None, value: Any, field: str) 
 
 def letter_index(value: Any) -> int | None:
     """0 for A or «أ», however it is dressed («أ)», «هـ»)."""
-    return LETTERS.get(value.strip(" \t\n.():-ـ")) if isinstance(value, str) else None
+    return LETTERS.get(value.strip(" \t\n.():-ـ").upper()) if isinstance(value, str) else None
 
 
 def _integer(value: Any) -> int | None:

@@ -162,7 +162,8 @@ class _Reader:
             return identity
         if column == "index" and self._is_new(f"{identity}-row{number}"):
             return f"{identity}-row{number}"
-        raise Refusal("duplicate id", f"id {identity!r} stands twice in this source: rename one of the two rows")
+        again = f", or put {column!r} into the source's ignore to number the rows instead" if column else ""
+        raise Refusal("duplicate id", f"id {identity!r} stands twice in this source: rename one of the two rows{again}")
 
     def _is_new(self, identity: str) -> bool:
         """Remember an id; the set keeps eight bytes of each, so a first place is not known."""

@@ -24,8 +24,9 @@ from stages.rows.reading.values import (
 )
 
 ROLES = {
-    **{"user": "user", "human": "user", "مستخدم": "user", "المستخدم": "user"},
-    **{"assistant": "assistant", "gpt": "assistant", "مساعد": "assistant", "المساعد": "assistant"},
+    **{"user": "user", "human": "user", "prompter": "user", "مستخدم": "user", "المستخدم": "user"},
+    **{"assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant", "model": "assistant"},
+    **{"مساعد": "assistant", "المساعد": "assistant"},
     **{"system": "system", "developer": "system", "نظام": "system", "النظام": "system"},
 }
 ROLE_KEYS, CONTENT_KEYS = ("role", "from", "الدور"), ("content", "value", "المحتوى")
@@ -48,7 +49,22 @@ TURN_METADATA = {
     "model",
     "language",
 }
-TURN_METADATA |= {"lang", "tokens", "num_tokens", "token_count", "hash", "uuid", "toxic", "redacted", "message_id"}
+TURN_METADATA |= {
+    "lang",
+    "tokens",
+    "num_tokens",
+    "token_count",
+    "hash",
+    "uuid",
+    "toxic",
+    "redacted",
+    "message_id",
+    "country",
+    "hashed_ip",
+    "header",
+    "state",
+    "turn_identifier",
+}
 _TURN_READ = {*ROLE_KEYS, *CONTENT_KEYS, *TRAIN_MARKS, *REASONING_FIELDS, *TURN_METADATA}
 
 # Turns that were turned into a string: to train on the brackets would be to read half of it.

@@ -12,7 +12,21 @@ from stages.core.errors import PipelineError
 Record = dict[str, Any]
 
 # What tables and pandas write where there is nothing.
-NOTHING = {"", "nan", "none", "null", "<noinput>", "<nooutput>", "<na>", "[]", "{}"}
+NOTHING = {
+    "",
+    "nan",
+    "none",
+    "null",
+    "<noinput>",
+    "<nooutput>",
+    "<na>",
+    "[]",
+    "{}",
+    "noinput",
+    "no input",
+    "<no input>",
+    "n/a",
+}
 NO_TEXT = {"nan", "<noinput>", "<nooutput>", "<na>"}  # «none» may be an answer
 
 
