@@ -134,8 +134,8 @@ def _check_rendered(record: Record, *parts: Any) -> None:
     if not isinstance(text, str) or any(not isinstance(part, str) or part.strip() not in text for part in said):
         raise Refusal(
             "unread field: text",
-            f"field 'text' would be lost ({shown(text)}), for it is not the row again as a template writes it: say what "
-            "it is in the source's columns, or put 'text' into the source's ignore",
+            f"field 'text' would be lost ({shown(text)}), for it is not the row again as a template writes it: say "
+            "what it is in the source's columns, or put 'text' into the source's ignore",
         )
 
 

@@ -29,7 +29,7 @@ METADATA = {
 }
 # Names that end or begin so are of ids, places, times and counts.
 _METADATA_NAME = re.compile(
-    r".+[ _-](?:id|ids|name|url|urls|link|at|date|time|tokens|length|len|count|hash|index|version)|(?:num|n|nb|count)_\w+"
+    r".+[ _-](?:ids?|name|urls?|link|at|date|time|tokens|length|len|count|hash|index|version)|(?:num|n|nb|count)_\w+"
 )
 # How people write our names, beside capitals.
 ALIASES = {
