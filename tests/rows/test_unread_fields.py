@@ -6,8 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stages.core.params import Source
+from stages.rows.reading.layouts import LAYOUTS as KNOWN
 from stages.rows.reading.layouts import convert, detect
 from stages.rows.reading.values import LeftOut, Refusal
 
@@ -59,7 +62,7 @@ def said(turns: list[dict[str, str]]) -> list[str]:
         ("tools", '[{"type": "function"}]'),
         ("images", ["a.png"]),
         ("functions", [{"name": "weather"}]),
-        ("notes", "لا تعتمد هذا الجواب"),
+        ("opinion", "لا تعتمد هذا الجواب"),
         ("answer_en", "Blue."),
     ],
 )
@@ -317,3 +320,44 @@ def test_answers_of_the_history_are_trained_and_those_of_a_prompt_are_context() 
     assert [said(row["completion"]) for row in read(ALPACA | {"history": HISTORY})[1]] == [["مسقط."], ["أزرق."]]
     prompt = [{"role": "user", "content": "مرحبا"}, {"role": "assistant", "content": "أهلا"}, ASKED]
     assert [said(row["completion"]) for row in read({"prompt": prompt, "completion": "أزرق."})[1]] == [["أزرق."]]
+
+
+# ---------------------------------------------------------------- whatever stands in a row
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 9)
+    | st.floats()
+    | st.sampled_from(["", "نص", "A", "<think>", "[{", "nan"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["role", "content", "from", "value", "weight", "text", "label", "stem"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+TURN = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", "assistant", "system", "Human"]) | VALUES, "content": VALUES},
+    optional={"weight": VALUES, "tool_calls": VALUES, "reasoning_content": VALUES},
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_any_row_is_read_or_refused_and_nothing_else_happens(data: st.DataObject) -> None:
+    layout = data.draw(st.sampled_from(sorted(KNOWN)))
+    fields = sorted(KNOWN[layout].reads)
+    required = [need.split("|")[0] for need in KNOWN[layout].required]
+    names = [*required, *data.draw(st.lists(st.sampled_from(fields), max_size=4))]
+    record = {name: data.draw(VALUES | st.lists(TURN, max_size=4) | TURN) for name in names}
+    for reasoning in ("refuse", "remove"):
+        try:
+            converted = convert(record, layout, replace(SOURCE, reasoning=reasoning))
+        except Refusal as refusal:
+            assert refusal.reason and len(str(refusal).splitlines()) == 1
+            continue
+        for row in converted.rows:
+            assert "< think>" not in str([turn for side in ("completion", "chosen") for turn in row.get(side, [])])
+            assert "question" in row or [turn["role"] for turn in row["prompt"]][-1] == "user"

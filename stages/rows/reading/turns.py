@@ -146,7 +146,7 @@ def _turn(turn: Any, field: str, reading: Reading) -> Turn:
             "wrong type", f"field {field!r} needs 'role' and 'content', found {', '.join(turn)}: mend the turn"
         )
     said = turn[role_key]
-    role = ROLES.get(said) or (ROLES.get(said.strip().lower()) if isinstance(said, str) else None)
+    role = (ROLES.get(said) or ROLES.get(said.strip().lower())) if isinstance(said, str) else None
     if role is None:
         raise Refusal("unknown role", f"field {field!r} has the role {shown(said)}: known are {', '.join(ROLES)}")
     content = _content(turn[content_key], f"{field}.{content_key}")
