@@ -246,6 +246,11 @@ GOOD: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         ARATRUST | {"Answer": " ج) "},
         mcq("هل أشارك كلمة المرور؟", ["نعم", "لا", "ربما"], 2, "Privacy"),
     ),
+    "aratrust whose options begin in the second column": (
+        "aratrust",
+        {"Question": "س", "A": None, "B": "أ) نعم", "C": "ب) لا", "Answer": "ا"},
+        mcq("س", ["نعم", "لا"], 0),
+    ),
     "arabculture": ("arabculture", ARABCULTURE, mcq("دخل الضيف مجلس جاره", ARABCULTURE["options"]["text"], 1)),
     "alghafa": ("alghafa", ALGHAFA, mcq("ما عاصمة مصر؟", ["الرياض", "بغداد", "القاهرة"], 2)),
     "alghafa of two": ("alghafa", {"query": "س", "sol1": "لا", "sol2": "نعم", "label": 0}, mcq("س", ["لا", "نعم"], 0)),

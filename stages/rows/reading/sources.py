@@ -41,8 +41,8 @@ PlacedRecord = tuple[str, str, str, Record | Refusal]
 
 
 # What is read of no row, as it is counted and said.
-EARLIER = "earlier answers of conversations are context and not trained"
-REASONING = "answers are trained without their reasoning"
+EARLIER = "earlier answers of conversations are context alone"
+REASONING = "answers are read without their reasoning"
 
 
 def read_source(
@@ -97,7 +97,9 @@ class _Reader:
             if self.bad and not self._skips:
                 continue  # the run stops; what follows is read to list its bad rows
             for kind, row in found:
-                if kind != SKIPPED:
+                if "reason" in row:
+                    refused = refused or f"{where}: {row['message']}"
+                else:
                     kept += 1
                     if "label" in row:
                         self.labels[row["label"]] += 1
