@@ -48,6 +48,7 @@ FILES: dict[str, tuple[str, str]] = {
     "commas in .tsv": ("a.tsv", csv()),
     "tabs in .txt": ("a.txt", csv("\t")),
     "separators behind the last column": ("a.csv", csv().replace("\n", ",,\n")),
+    "separator named by Excel": ("a.csv", "sep=;\r\n" + csv(";", "\r\n")),
     "index of pandas": ("a.csv", pandas.DataFrame(ROWS).to_csv()),
     "index of a part": ("a.csv", pandas.DataFrame(ROWS, index=[7, 12]).to_csv()),
     "pandas by columns": ("a.json", pandas.DataFrame(ROWS).to_json()),
@@ -81,6 +82,13 @@ def test_a_row_of_another_width_does_not_change_the_separator(tmp_path: Path) ->
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1;2,3\nx,y,z\n", encoding="utf-8")
     with pytest.raises(PipelineError, match=r"a.csv:3: 3 fields, 2 were expected \(a, b\)"):
+        read(path)
+
+
+def test_the_header_of_a_second_table_is_no_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(csv() * 2, encoding="utf-8")
+    with pytest.raises(PipelineError, match=r"a.csv:4: the names of the columns again: remove the line"):
         read(path)
 
 

@@ -253,6 +253,15 @@ REASONED: dict[str, dict[str, Any]] = {
     "field of a turn": {"messages": [ASKED, ANSWERED | {"reasoning_content": THOUGHT}]},
     "another name": {"messages": [ASKED, ANSWERED | {"thinking": THOUGHT}]},
     "think block": {"messages": [ASKED, {"role": "assistant", "content": f"<think>\n{THOUGHT}\n</think>\n\nأزرق."}]},
+    "part": {
+        "messages": [
+            ASKED,
+            {
+                "role": "assistant",
+                "content": [{"type": "thinking", "thinking": THOUGHT}, {"type": "text", "text": "أزرق."}],
+            },
+        ]
+    },
     "closing tag alone": {"messages": [ASKED, {"role": "assistant", "content": f"{THOUGHT}\n</think>\n\nأزرق."}]},
     "block in a text": ALPACA | {"output": f"<think>{THOUGHT}</think>أزرق."},
     "other tags": ALPACA | {"output": f"<reasoning>{THOUGHT}</reasoning>\nأزرق."},

@@ -68,6 +68,8 @@ class Table:
                 f"{len(cells)} fields, {len(names)} were expected ({', '.join(names)}): quote a text that holds the "
                 "separator, and give an empty field its separator",
             )
+        if self.named_by_file and [cell.strip() for cell in cells] == names:
+            raise Refusal("header again", "the names of the columns again: remove the line")
         if not names[0] and self.named_by_file:
             self._check_index(cells[0])
         return {name: cell for name, cell in zip(names, cells, strict=True) if name}
@@ -124,7 +126,7 @@ def read_separated(path: Path, given: tuple[str, ...] = ()) -> Iterator[tuple[in
 
 
 def _separated_cells(path: Path, separator: str) -> Iterator[tuple[int, Cells]]:
-    reader = csv.reader((text.replace("\r\n", "\n") for _, text in lines_of(path)), delimiter=separator, strict=True)
+    reader = csv.reader(_table_lines(path), delimiter=separator, strict=True)
     number = 1
     try:
         for cells in reader:
@@ -135,6 +137,12 @@ def _separated_cells(path: Path, separator: str) -> Iterator[tuple[int, Cells]]:
         raise PipelineError(f"{path}:{number}: not valid CSV ({error}): {remedy}") from None
 
 
+def _table_lines(path: Path) -> Iterator[str]:
+    """The lines of a table; Excel's own first line, which names the separator, is blank."""
+    for number, text in lines_of(path):
+        yield "\n" if number == 1 and re.fullmatch(r'"?sep=.?"?\s*', text) else text.replace("\r\n", "\n")
+
+
 def separator_of(path: Path, given: tuple[str, ...] = ()) -> str:
     """The one separator that makes the first lines a table of equal rows; that of the file's name where it does.
 
@@ -142,7 +150,7 @@ def separator_of(path: Path, given: tuple[str, ...] = ()) -> str:
     """
     suffix = Path(path.name.lower().removesuffix(".gz")).suffix
     usual = "," if suffix == ".csv" else "\t"
-    sample = [text.replace("\r\n", "\n") for _, text in islice(lines_of(path), SAMPLED_LINES)]
+    sample = list(islice(_table_lines(path), SAMPLED_LINES))
     if _is_table(sample, usual, len(given)):
         return usual
     if suffix == ".txt":

@@ -149,7 +149,10 @@ def _turn(turn: Any, field: str, reading: Reading) -> Turn:
     role = (ROLES.get(said) or ROLES.get(said.strip().lower())) if isinstance(said, str) else None
     if role is None:
         raise Refusal("unknown role", f"field {field!r} has the role {shown(said)}: known are {', '.join(ROLES)}")
-    content = _content(turn[content_key], f"{field}.{content_key}")
+    content = turn[content_key]
+    if role == "assistant" and isinstance(content, list):
+        content = _without_thinking_parts(content, f"{field}.{content_key}", reading)
+    content = _content(content, f"{field}.{content_key}")
     if role == "assistant":
         content = without_reasoning(content, f"{field}.{content_key}", reading)
     read: Turn = {"role": role, "content": content}
@@ -239,6 +242,18 @@ def without_reasoning(text: str, field: str, reading: Reading) -> str:
     if not text or text.lower() in NO_TEXT:
         raise Refusal("empty turn", f"field {field!r} holds no answer behind its reasoning: remove the row")
     return text
+
+
+def _without_thinking_parts(parts: list[Any], field: str, reading: Reading) -> list[Any]:
+    """The parts of an answer that are no reasoning."""
+    kept = []
+    for part in parts:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind not in ("thinking", "reasoning"):
+            kept.append(part)
+        elif not nothing({key: value for key, value in part.items() if key != "type"}):
+            _remove_reasoning(f"field {field!r} holds a part of type {kind!r}", reading)
+    return kept
 
 
 def check_reasoning(record: Record, where: str, reading: Reading) -> None:
