@@ -302,6 +302,7 @@ GOOD: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"instruction": "أجب:", "context": "ما عاصمة مصر؟", "response": "القاهرة.", "category": "closed_qa"},
         SFT | {"prompt": turn("user", "أجب:\n\nما عاصمة مصر؟")},
     ),
+    "user and assistant": ("prompt-response", {"user": "ما عاصمة مصر؟", "assistant": "القاهرة."}, SFT),
     "input and output": ("prompt-response", {"input": "ما عاصمة مصر؟", "output": "القاهرة."}, SFT),
     "OpenOrca": (
         "prompt-response",

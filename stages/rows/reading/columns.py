@@ -15,12 +15,12 @@ ID_COLUMNS = ("id", "ID", "Id", "_id", "index")
 LICENSE_COLUMNS = ("license", "licence")
 # What describes a row and is no part of it, in small letters.
 METADATA = {
-    *("id", "_id", "index", "#", "uuid", "hash", "qid", "rowid", "row", "no", "line", "file", "filename"),
+    *("id", "_id", "index", "idx", "#", "uuid", "hash", "qid", "rowid", "row", "no", "line", "file", "filename"),
     *("source", "sources", "dataset", "data_source", "origin", "url", "urls", "link", "reference_url", "split", "fold"),
     *("license", "licence", "topic", "topics", "subject", "category", "categories", "domain", "tag", "tags", "genre"),
     *("keyword", "keywords", "type", "task_type", "task_name", "difficulty", "level", "grade", "title"),
     *("language", "lang", "language_code", "locale", "script", "dialect", "country", "region", "city", "version"),
-    *("author", "annotator", "annotators", "creator", "contributor", "user", "username", "annotation_type", "reviewer"),
+    *("author", "annotator", "annotators", "creator", "contributor", "username", "annotation_type", "reviewer"),
     *("date", "time", "timestamp", "datetime", "year", "created", "updated", "created_at", "updated_at"),
     *("model", "models", "model_name", "engine", "generator", "temperature", "top_p", "seed", "max_tokens"),
     *("length", "len", "num_turns", "turn", "tokens", "token_count", "word_count", "char_count"),
@@ -29,7 +29,8 @@ METADATA = {
 }
 # Names that end or begin so are of ids, places, times and counts.
 _METADATA_NAME = re.compile(
-    r".+[ _-](?:ids?|name|urls?|link|at|date|time|tokens|length|len|count|hash|index|version)|(?:num|n|nb|count)_\w+"
+    r".+[ _-](?:ids?|urls?|link|at|date|time|tokens|length|len|count|hash|index)|(?:num|n|nb|count)_\w+"
+    r"|(?:model|file|data|(?:sub_)?dataset|user|task|source|template|annotator|config|subset|split)_name"
 )
 # How people write our names, beside capitals.
 ALIASES = {
@@ -39,8 +40,8 @@ ALIASES = {
     **dict.fromkeys(("المدخل", "المدخلات", "مدخل", "مدخلات"), "input"),
     **dict.fromkeys(("المخرج", "المخرجات", "مخرج", "مخرجات", "الناتج"), "output"),
     **dict.fromkeys(("السياق", "سياق"), "context"),
-    **dict.fromkeys(("الموجه", "الطلب"), "prompt"),
-    **dict.fromkeys(("الرد", "الاستجابة"), "response"),
+    **dict.fromkeys(("الموجه", "الطلب", "user", "human", "المستخدم"), "prompt"),
+    **dict.fromkeys(("الرد", "الاستجابة", "assistant", "gpt", "المساعد"), "response"),
     **dict.fromkeys(("المقبول", "المفضل", "المختار"), "chosen"),
     **dict.fromkeys(("المرفوض",), "rejected"),
     **dict.fromkeys(("النظام",), "system"),
