@@ -33,6 +33,7 @@ ROLE_KEYS, CONTENT_KEYS = ("role", "from", "الدور"), ("content", "value", "
 SYSTEM_COLUMNS = ("system", "system_prompt", "system_message")
 # Where a turn, or a row, holds reasoning beside its answer.
 REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking", "thought", "chain_of_thought", "cot")
+TEXT_PARTS = ("text", "input_text", "output_text")  # the last two are of OpenAI's Responses
 # Marks of whether a turn is trained: OpenAI's and Fireworks' `weight`, Axolotl's `train`, and `loss`.
 TRAIN_MARKS = ("weight", "train", "loss")
 MARK_VALUES = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
@@ -207,7 +208,7 @@ def _content(value: Any, field: str) -> str:
 def _part(part: Any, field: str) -> str:
     if isinstance(part, str):
         return part
-    if isinstance(part, dict) and part.get("type", "text") == "text" and isinstance(part.get("text"), str):
+    if isinstance(part, dict) and part.get("type", "text") in TEXT_PARTS and isinstance(part.get("text"), str):
         if other := [key for key in part if key not in ("type", "text") and not nothing(part[key])]:
             raise Refusal("part that is no text", f"field {f'{field}.{other[0]}'!r} would be lost: remove the row")
         return cast(str, part["text"])
