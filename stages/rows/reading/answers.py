@@ -156,7 +156,7 @@ def _flag(value: Any, field: str) -> bool:
     if text not in LABELS:
         raise Refusal(
             "label not boolean",
-            f"field {field!r} must be true or false (or 1 or 0), found {shown(value)}: mend it, or put {field!r} into "
+            f"field {field!r} must be true or false (or 1 or 0), found {shown(value)}: fix it, or put {field!r} into "
             "the source's ignore if it is no judgement of the answer",
         )
     return LABELS[text]
@@ -235,7 +235,7 @@ def read_messages(record: Record, reading: Reading) -> Judged:
     if asked := the_one(record, PROMPTS):  # UltraChat's first turn again
         prompt = text_of(record[asked], asked)
         if all(turn["content"] != prompt for turn in turns):
-            raise Refusal("different prompts", f"field {asked!r} is no turn of {field!r}: mend the row")
+            raise Refusal("different prompts", f"field {asked!r} is no turn of {field!r}: fix the row")
     if RENDERED in record:
         _check_rendered(record, *(turn["content"] for turn in turns))
     return _judged(record, conversation(turns, field), reading, field)
@@ -325,7 +325,7 @@ def _check_beside(prompt: list[Turn], chosen: Turn, record: Record, field: str, 
         given: Messages = plain(turns_of(record[beside], beside, reading))
         if any(turn not in [*said, *plain([chosen])] for turn in given):
             raise Refusal(
-                "different prompts", f"field {beside!r} is not the conversation of chosen and rejected: mend the row"
+                "different prompts", f"field {beside!r} is not the conversation of chosen and rejected: fix the row"
             )
     if field and any(turn not in said for turn in plain(prompt_of(record, field, reading))):
         raise Refusal("different prompts", f"field {field!r} is not the prompt of chosen and rejected: mend the row")

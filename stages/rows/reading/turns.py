@@ -238,7 +238,7 @@ def without_reasoning(text: str, field: str, reading: Reading) -> str:
         text = rest.strip()
     if _THINK_TAG.search(text):
         raise Refusal(
-            "think tag", f"field {field!r} holds a think tag outside a block at its beginning: mend or remove the row"
+            "think tag", f"field {field!r} holds a think tag outside a block at its beginning: fix or remove the row"
         )
     if not text or text.lower() in NO_TEXT:
         raise Refusal("empty turn", f"field {field!r} holds no answer behind its reasoning: remove the row")
