@@ -32,6 +32,10 @@ class Flaws:
             raise ValueError("hedging and repetition are shares of the same rows: each 0 or more, together 1 or less")
 
 
+# Our names of columns to theirs (or to a text that every row gets), or the names of a table without a header.
+Columns = dict[str, str | dict[str, str]] | tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Rows:
     """Where rows of the user's own lie: a file, folder or glob on this disk, or a data set of the hub."""
@@ -44,6 +48,10 @@ class Rows:
     revision: str = ""
     download: bool = False
     layout: str = "auto"
+    columns: Columns = ()
+    ignore: tuple[str, ...] = ()
+    on_bad_row: Literal["stop", "skip"] = "stop"
+    reasoning: Literal["refuse", "remove"] = "refuse"
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,7 @@ class Source(Rows):
     topic: str = "own"
     threshold: float = 0.5
     weight: float = 1.0
+    turns: Literal["all", "last"] = "all"
 
     def __post_init__(self) -> None:
         if self.weight <= 0:
@@ -511,6 +520,8 @@ def _build(cls: Any, value: Any, key: str, path: Path) -> Any:
         cls = classes[kind]
     if is_dataclass(cls):
         return _build_dataclass(cls, value, key, path, where)
+    if cls == Columns:
+        return _columns(value, where)
     origin, arguments = get_origin(cls), get_args(cls)
     if origin is dict:
         if not isinstance(value, dict):
@@ -529,6 +540,22 @@ def _build(cls: Any, value: Any, key: str, path: Path) -> Any:
     if type(value) is not cls or (cls is float and not math.isfinite(value)):
         raise PipelineError(f"{where} must be a {cls.__name__}, found {value!r} of type {type(value).__name__}")
     return value
+
+
+def _columns(value: Any, where: str) -> Columns:
+    """`columns` of a source; a list holds names, "" for a column that is left out."""
+    if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    if isinstance(value, dict) and value:
+        texts = [
+            given.get("text") if isinstance(given, dict) and len(given) == 1 else given for given in value.values()
+        ]
+        if all(isinstance(name, str) for name in value) and all(isinstance(text, str) for text in texts):
+            return value
+    raise PipelineError(
+        f"{where} is {value!r}: write our names with theirs (prompt: theirs), or {{text: ...}} for a text that every "
+        "row gets, or a list of names for a table without a header"
+    )
 
 
 def _build_dataclass(cls: Any, value: Any, key: str, path: Path, where: str) -> Any:

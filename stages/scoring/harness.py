@@ -17,6 +17,7 @@ from typing import Any
 from stages.core.errors import PipelineError
 from stages.core.files import Row
 from stages.core.schema import ClozeScore, HarnessScore
+from stages.rows.reading.multiple_choice import TRUE_FALSE, letter_index, true_or_false
 from stages.scoring.multiple_choice import highest, normalised
 from stages.scoring.scored_model import ScoredModel, identity
 
@@ -151,8 +152,10 @@ def _lm_eval_alghafa(record: Row) -> Item:
 
 def _alghafa(record: Row) -> tuple[str, list[str], int]:
     """The prompt, which both harnesses write alike, the options, and the index of the right one."""
-    options = [record[f"sol{number}"] for number in range(1, 6) if f"sol{number}" in record]
-    if not all(options):
+    options: list[Any] = [record.get(f"sol{number}") for number in range(1, 6)]
+    while options and options[-1] in (None, ""):
+        options.pop()  # the harnesses' own subsets lack these columns, and a table of several pads them
+    if len(options) < 2 or not all(options):
         raise ValueError("an option is empty")
     lines = "".join(f"{index}) {option}\n" for index, option in enumerate(options))
     answer = range(len(options)).index(int(record["label"]))
@@ -180,8 +183,10 @@ def _oall_exams(record: Row) -> Item:
 
 
 def _oall_acva(record: Row) -> Item:
-    choices = ["صح", "خطأ"]
-    return Item(f"السؤال: {record['question']}\nالإجابة:", choices, choices.index(record["answer"]))
+    answer = true_or_false(record["answer"])
+    if answer is None:
+        raise ValueError(f"the answer is {record['answer']!r}")
+    return Item(f"السؤال: {record['question']}\nالإجابة:", list(TRUE_FALSE), answer)
 
 
 def _oall_alghafa(record: Row) -> Item:
@@ -192,7 +197,10 @@ def _oall_alghafa(record: Row) -> Item:
 def _oall_aratrust(record: Row) -> Item:
     lines = "".join(f"{record[letter]}\n" for letter in "ABC")
     prompt = f"{CHOOSE} أ، ب أو ج. \n\n{record['Question']}\n{lines}الإجابة:"
-    return Item(prompt, list(ARABIC[:3]), ARABIC.index(record["Answer"]))
+    answer = letter_index(record["Answer"])  # some rows write «ا», or «ب» with a space, where lighteval stops
+    if answer is None or answer > 2:
+        raise ValueError(f"the answer is {record['Answer']!r}")
+    return Item(prompt, list(ARABIC[:3]), answer)
 
 
 PROMPTS: dict[str, dict[str, Callable[[Row], Item]]] = {

@@ -16,6 +16,7 @@ from stages.core.params import EvaluateBudget, OwnTest, Rows, Source
 from stages.rows.conventions import own_generation_row
 from stages.rows.reading.layouts import detect, own_id
 from stages.rows.reading.sources import read_source, records, settled
+from stages.rows.reading.values import Refusal
 from stages.scoring.harness import render
 from stages.scoring.language_modelling import prose_of
 
@@ -88,7 +89,9 @@ def read_own(tests: Sequence[OwnTest]) -> dict[str, list[Row]]:
 
 
 def _source(test: OwnTest) -> Source:
-    return Source(**{field.name: getattr(test, field.name) for field in fields(Rows)}, license="not recorded")
+    """The test set as a source; of a conversation the last answer is scored."""
+    settings = {field.name: getattr(test, field.name) for field in fields(Rows)}
+    return Source(**settings, license="not recorded", turns="last")
 
 
 def _own_rows(test: OwnTest) -> Iterator[tuple[str, Row]]:
@@ -109,6 +112,8 @@ def _harness_items(test: OwnTest) -> Iterator[tuple[str, Row]]:
     for where, file, _, record in records(source):
         seen[file] += 1
         try:
+            if isinstance(record, Refusal):
+                raise record
             layout = detect(record) if source.layout == "auto" else source.layout
             item = render(test.prompts, layout, record)
         except PipelineError as error:

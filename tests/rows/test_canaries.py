@@ -6,7 +6,7 @@ import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.errors import OfflineModeIsEnabled
 
-from stages.rows.reading import sources
+from stages.rows.reading import hub_rows
 from tests.support.canaries import canary
 
 NOBODY = "http://127.0.0.1:9"  # refuses every connection
@@ -26,7 +26,7 @@ def refused_unasked() -> bool:
 @pytest.mark.parametrize("online", [True, False])
 def test_the_hubs_library_goes_online_and_offline_while_it_runs(online: bool) -> None:
     before = refused_unasked()
-    with canary("huggingface_hub reads constants.HF_HUB_OFFLINE at every request", sources._network):
-        with sources._network(online):
+    with canary("huggingface_hub reads constants.HF_HUB_OFFLINE at every request", hub_rows._network):
+        with hub_rows._network(online):
             assert refused_unasked() == (not online)
         assert refused_unasked() == before

@@ -13,14 +13,23 @@ from hypothesis import strategies as st
 
 from stages.core.errors import PipelineError
 from stages.core.params import Source
-from stages.rows.reading.layouts import LAYOUTS, PRESETS, Refusal, convert, detect, own_id, parsed_turns
+from stages.rows.reading.layouts import LAYOUTS, PRESETS, convert, detect, own_id
 from stages.rows.reading.special_tokens import escape_special, has_special_token
+from stages.rows.reading.turns import parsed_turns
+from stages.rows.reading.values import Refusal
 
 Turns = list[dict[str, str]]
 
 
 SOURCE = Source(name="mine", license="CC0-1.0")
 SHARED = {"topic": "own", "license": "CC0-1.0"}
+
+
+def only(record: dict[str, Any], layout: str, source: Source = SOURCE) -> tuple[str, dict[str, Any]]:
+    """The kind and the one row that a record gives."""
+    converted = convert(record, layout, source)
+    (row,) = converted.rows
+    return converted.kind, row
 
 
 def turn(role: str, content: str) -> Turns:
@@ -111,10 +120,29 @@ GOOD: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         SFT | {"topic": "geography", "license": "MIT"},
     ),
     "messages": ("messages", {"messages": USER + ANSWER}, SFT),
-    "messages of several turns": (
+    "messages with a system turn": (
         "messages",
-        {"messages": SYSTEM + EARLIER + USER + ANSWER, "id": 1},
-        SFT | {"prompt": SYSTEM + EARLIER + USER},
+        {"messages": SYSTEM + USER + ANSWER, "id": 1},
+        SFT | {"prompt": SYSTEM + USER},
+    ),
+    "content of parts": (
+        "messages",
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": "ما عاصمة"}, {"type": "text", "text": "مصر؟"}]},
+                {"role": "assistant", "content": [{"type": "text", "text": "القاهرة.", "image_url": None}]},
+            ]
+        },
+        SFT | {"prompt": turn("user", "ما عاصمة\nمصر؟")},
+    ),
+    "roles in capitals, and a developer": (
+        "messages",
+        {
+            "messages": turn("developer", "أجب بإيجاز.")
+            + turn(" User ", "ما عاصمة مصر؟")
+            + turn("Assistant", "القاهرة.")
+        },
+        SFT | {"prompt": SYSTEM + USER},
     ),
     "messages as JSON in a CSV field": ("messages", {"messages": json.dumps(USER + ANSWER)}, SFT),
     "ShareGPT": ("sharegpt", {"conversations": sharegpt(USER + ANSWER)}, SFT),
@@ -218,6 +246,11 @@ GOOD: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         ARATRUST | {"Answer": " ج) "},
         mcq("هل أشارك كلمة المرور؟", ["نعم", "لا", "ربما"], 2, "Privacy"),
     ),
+    "aratrust whose options begin in the second column": (
+        "aratrust",
+        {"Question": "س", "A": None, "B": "أ) نعم", "C": "ب) لا", "Answer": "ا"},
+        mcq("س", ["نعم", "لا"], 0),
+    ),
     "arabculture": ("arabculture", ARABCULTURE, mcq("دخل الضيف مجلس جاره", ARABCULTURE["options"]["text"], 1)),
     "alghafa": ("alghafa", ALGHAFA, mcq("ما عاصمة مصر؟", ["الرياض", "بغداد", "القاهرة"], 2)),
     "alghafa of two": ("alghafa", {"query": "س", "sol1": "لا", "sol2": "نعم", "label": 0}, mcq("س", ["لا", "نعم"], 0)),
@@ -232,6 +265,57 @@ GOOD: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"question": "س", "choices": str(CHOICES), "answer": "1"},
         mcq("س", CHOICES, 1),
     ),
+    "EXAMS as its authors publish it": (
+        "nested-choices",
+        {
+            "id": "e-1",
+            "question": {
+                "stem": "ما عاصمة مصر؟",
+                "choices": [{"text": "الرياض", "label": "A"}, {"text": "القاهرة", "label": "B", "para": ""}],
+            },
+            "answerKey": "B",
+            "info": {"grade": 12, "subject": "Geography", "language": "Arabic"},
+        },
+        mcq("ما عاصمة مصر؟", CHOICES, 1),
+    ),
+    "ARC": (
+        "nested-choices",
+        {"question": "ما عاصمة مصر؟", "choices": {"text": CHOICES, "label": ["1", "2"]}, "answerKey": 2},
+        mcq("ما عاصمة مصر؟", CHOICES, 1),
+    ),
+    "SQuAD on the hub": (
+        "squad",
+        {"id": "s-1", "context": "القاهرة عاصمة مصر.", "question": "ما عاصمة مصر؟", "answers": {"text": ["القاهرة."]}},
+        SFT | {"prompt": turn("user", "القاهرة عاصمة مصر.\n\nما عاصمة مصر؟")},
+    ),
+    "question and answer": ("question-answer", {"question": "ما عاصمة مصر؟", "answer": "القاهرة."}, SFT),
+    "question and answer in capitals": ("question-answer", {"Question": "ما عاصمة مصر؟", "Answer": "القاهرة."}, SFT),
+    "question and answer in Arabic": ("question-answer", {"السؤال": "ما عاصمة مصر؟", "الجواب": "القاهرة."}, SFT),
+    "question and answer with a passage": (
+        "question-answer",
+        {"question": "ما عاصمة مصر؟", "answer": "القاهرة.", "context": "اقرأ."},
+        SFT | {"prompt": turn("user", "اقرأ.\n\nما عاصمة مصر؟")},
+    ),
+    "prompt and response": ("prompt-response", {"prompt": "ما عاصمة مصر؟", "response": "القاهرة."}, SFT),
+    "Dolly": (
+        "prompt-response",
+        {"instruction": "أجب:", "context": "ما عاصمة مصر؟", "response": "القاهرة.", "category": "closed_qa"},
+        SFT | {"prompt": turn("user", "أجب:\n\nما عاصمة مصر؟")},
+    ),
+    "user and assistant": ("prompt-response", {"user": "ما عاصمة مصر؟", "assistant": "القاهرة."}, SFT),
+    "input and output": ("prompt-response", {"input": "ما عاصمة مصر؟", "output": "القاهرة."}, SFT),
+    "OpenOrca": (
+        "prompt-response",
+        {"id": "o-1", "system_prompt": "أجب بإيجاز.", "question": "ما عاصمة مصر؟", "response": "القاهرة."},
+        SFT | {"prompt": SYSTEM + USER},
+    ),
+    "Alpaca in capitals": ("alpaca", {"Instruction": "ما عاصمة مصر؟", "Input": "", "Output": "القاهرة."}, SFT),
+    "acva of its authors": (
+        "acva",
+        {"question": "النيل في مصر", "answer": "نعم"},
+        mcq("النيل في مصر", ["صح", "خطأ"], 0),
+    ),
+    "acva of its authors, false": ("acva", {"question": "س", "answer": " لا"}, mcq("س", ["صح", "خطأ"], 1)),
     "acva": ("acva", {"id": "1", "question": "النيل في مصر", "answer": "صح"}, mcq("النيل في مصر", ["صح", "خطأ"], 0)),
     "acva, false": ("acva", {"question": "النيل في قطر", "answer": "خطأ "}, mcq("النيل في قطر", ["صح", "خطأ"], 1)),
 }
@@ -242,7 +326,7 @@ def test_a_layout_is_found_from_its_columns_and_becomes_the_canonical_row(
     layout: str, record: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     assert detect(record) == layout
-    assert convert(record, layout, SOURCE) == (LAYOUTS[layout][1], expected)
+    assert only(record, layout) == (LAYOUTS[layout].kind, expected)
 
 
 @pytest.mark.parametrize(
@@ -255,19 +339,19 @@ def test_a_layout_is_found_from_its_columns_and_becomes_the_canonical_row(
 def test_binary_feedback_takes_every_way_to_write_true_and_false(value: object, label: bool) -> None:
     record = {"prompt": "ما عاصمة مصر؟", "completion": "القاهرة.", "label": value}
     assert detect(record) == "binary"
-    assert convert(record, "binary", SOURCE) == ("unpaired", SFT | {"label": label})
+    assert only(record, "binary") == ("unpaired", SFT | {"label": label})
 
 
 def test_the_threshold_of_ratings_is_the_sources() -> None:
     record = {"prompt": "س", "completion": "ج", "rating": 3}
-    labels = [convert(record, "rated", replace(SOURCE, threshold=limit))[1]["label"] for limit in (2, 3, 4)]
+    labels = [only(record, "rated", replace(SOURCE, threshold=limit))[1]["label"] for limit in (2, 3, 4)]
     assert labels == [True, True, False]
 
 
 def test_every_layout_and_every_preset_is_covered_here() -> None:
     assert {layout for layout, _, _ in GOOD.values()} | {"binary"} == set(LAYOUTS)
     assert {preset["layout"] for preset in PRESETS.values()} <= set(LAYOUTS)
-    assert all(LAYOUTS[preset["layout"]][1] == preset["kind"] for preset in PRESETS.values())
+    assert all(LAYOUTS[preset["layout"]].kind == preset["kind"] for preset in PRESETS.values())
 
 
 @pytest.mark.parametrize(
@@ -374,12 +458,12 @@ BAD: dict[str, tuple[str, dict[str, Any], str, str, str]] = {
         "field 'messages[0].content' is empty",
         "remove the row",
     ),
-    "content of parts": (
+    "content of a part that is no text": (
         "messages",
-        {"messages": [{"role": "user", "content": [{"type": "text", "text": "س"}]}, *ANSWER]},
-        "wrong type",
-        "field 'messages[0].content' must be a text, found list",
-        "mend the row",
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "a"}}]}, *ANSWER]},
+        "part that is no text",
+        "field 'messages[0].content[0]' is a part of type 'image_url', no text",
+        "remove the row",
     ),
     "unknown role": (
         "messages",
@@ -572,7 +656,7 @@ BAD: dict[str, tuple[str, dict[str, Any], str, str, str]] = {
         {"question": "ما عاصمة مصر؟", "answer": "القاهرة."},
         "answer out of range",
         "neither «صح» nor «خطأ»",
-        "name the columns prompt and completion",
+        "set the source's layout: question-answer",
     ),
 }
 
@@ -602,7 +686,7 @@ def test_unknown_columns_are_refused_with_the_layouts_there_are() -> None:
 def test_a_row_without_a_license_is_refused() -> None:
     with pytest.raises(Refusal, match="no license: set the source's license, or give each row a field 'license'"):
         convert(TEXTS, "prompt-completion", replace(SOURCE, license=""))
-    assert convert(TEXTS | {"licence": "MIT"}, "prompt-completion", replace(SOURCE, license=""))[1]["license"] == "MIT"
+    assert only(TEXTS | {"licence": "MIT"}, "prompt-completion", replace(SOURCE, license=""))[1]["license"] == "MIT"
 
 
 @pytest.mark.parametrize("identity", [True, 1.5, ["a"]])
@@ -622,13 +706,14 @@ def test_a_special_token_in_any_text_is_escaped_and_flagged(token: str) -> None:
     apart = f"{token[0]} {token[1:]}"
     assert has_special_token(token) and has_special_token(apart)
     assert escape_special(f"قل {token}{token} الآن") == f"قل {apart}{apart} الآن"
+    answer = "ج" if "think" in token else token  # a think tag in an answer is no text: it is refused
     records = {
-        "messages": {"messages": turn("system", token) + turn("user", token) + turn("assistant", token)},
-        "pairs": {"prompt": "س", "chosen": f"ج {token}", "rejected": "لا"},
+        "messages": {"messages": turn("system", token) + turn("user", token) + turn("assistant", answer)},
+        "pairs": {"prompt": f"س {token}", "chosen": f"ج {answer}", "rejected": "لا"},
         "choices": {"question": "س", "choices": ["نعم", f"لا {token}"], "answer": 0},
     }
     for layout, record in records.items():
-        row = convert(record, layout, SOURCE)[1]
+        row = only(record, layout)[1]
         assert row["flags"] == ["special_token"]
         assert token not in json.dumps(row, ensure_ascii=False)
         assert apart in json.dumps(row, ensure_ascii=False)
@@ -648,7 +733,7 @@ def test_a_special_token_in_any_text_is_escaped_and_flagged(token: str) -> None:
 )
 def test_what_only_resembles_a_special_token_is_left_alone(text: str) -> None:
     assert escape_special(text) == text and not has_special_token(text)
-    assert "flags" not in convert({"prompt": text, "completion": text}, "prompt-completion", SOURCE)[1]
+    assert "flags" not in only({"prompt": text, "completion": text}, "prompt-completion")[1]
 
 
 @given(

@@ -273,7 +273,12 @@ HUB_FILES: dict[str, tuple[str, list[dict[str, Any]], list[tuple[str, str]]]] = 
             {"id": 1, "conversations": sharegpt("س", "ج", "ما عاصمة مصر؟", "القاهرة.")},
             {"id": 1, "conversations": sharegpt("ما عاصمة قطر؟", "الدوحة.")},
         ],
-        [("quora-arabic-gpt4-0", "القاهرة."), ("quora-arabic-gpt4-1", "القاهرة."), ("skipped", "duplicate id")],
+        [
+            ("quora-arabic-gpt4-0", "القاهرة."),
+            ("quora-arabic-gpt4-1-turn1", "ج"),
+            ("quora-arabic-gpt4-1-turn2", "القاهرة."),
+            ("skipped", "duplicate id"),
+        ],
     ),
     "argilla-dpo-mix-7k-arabic": (
         "data/train-00000-of-00001-5a319dc21149064b.parquet",

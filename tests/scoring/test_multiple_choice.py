@@ -146,9 +146,35 @@ def test_an_option_is_weighed_by_its_own_characters_without_the_delimiter(subjec
     assert scored["predicted"] == int(np.argmax(expected))
 
 
+ARATRUST: Row = {"Question": "هل أشارك كلمة المرور؟", "A": "أ) نعم", "B": "ب) لا", "C": "ج) ربما", "Answer": "أ"}
+ACVA: Row = {"question": "النيل في مصر", "answer": "صح"}
+ALGHAFA: Row = {"query": "س؟", "sol1": "لا", "sol2": "نعم", "label": "1"}
+
+
+@pytest.mark.parametrize(
+    ("prompts", "layout", "plain", "change"),
+    [
+        ("oall", "aratrust", ARATRUST, {"Answer": "ا"}),
+        ("oall", "aratrust", ARATRUST | {"Answer": "ب"}, {"Answer": "ب "}),
+        ("oall", "acva", ACVA, {"answer": "نعم"}),
+        ("oall", "acva", ACVA | {"answer": "خطأ"}, {"answer": " لا"}),
+        ("oall", "alghafa", ALGHAFA, {"sol3": None, "sol4": "", "sol5": None}),
+        ("lm_eval", "alghafa", ALGHAFA, {"sol3": None, "sol4": None}),
+    ],
+)
+def test_a_record_as_published_is_shown_as_the_harness_shows_the_plain_one(
+    prompts: str, layout: str, plain: Row, change: dict[str, Any]
+) -> None:
+    """An answer in another spelling, and options that a merged table pads."""
+    assert harness.render(prompts, layout, plain | change) == harness.render(prompts, layout, plain)
+
+
 @pytest.mark.parametrize(
     ("prompts", "layout", "change", "words"),
     [
+        ("oall", "aratrust", ARATRUST | {"Answer": "د"}, "the answer is 'د'"),
+        ("oall", "acva", ACVA | {"answer": "ربما"}, "the answer is 'ربما'"),
+        ("oall", "alghafa", ALGHAFA | {"sol2": None, "sol3": "ربما"}, "an option is empty"),
         ("oall", "choices", {}, "oall has no prompt for the layout choices"),
         ("lm_eval", "arabicmmlu", {"Answer Key": "Z"}, "not a record of arabicmmlu"),
         ("lm_eval", "arabicmmlu", {"Level": "Kindergarten"}, "Kindergarten"),
