@@ -26,17 +26,24 @@ def make_base(profile: Profile, folder: Path) -> Row:
     from stages.bases import pinning
     from stages.bases.loading import configure_torch
     from stages.bases.pretraining import pretrain
+    from stages.bases.projections import decoder_projections
 
     configure_torch(profile)
     if isinstance(base, HubBase):
-        return pinning.pin_hub(base, folder)
+        return pinning.pin_hub(base, profile, folder)
     if isinstance(base, PretrainBase):
-        parameters = pretrain(base, paths.CORPUS, folder)
+        model = pretrain(base, paths.CORPUS, folder)
         files = {name: sha256(folder / name) for name in ("config.json", "model.safetensors", "tokenizer.json")}
-        return {"kind": "pretrain", "files": files, "parameters": parameters, "tied_output": True}
+        return {
+            "kind": "pretrain",
+            "files": files,
+            "parameters": int(model.num_parameters()),
+            "tied_output": True,
+            "lora_targets": decoder_projections(model),
+        }
     if base.path.endswith(".gguf"):
-        return pinning.convert_gguf(base, profile.dtype, folder)
-    return pinning.pin_local(base, folder)
+        return pinning.convert_gguf(base, profile, folder)
+    return pinning.pin_local(base, profile, folder)
 
 
 def main() -> None:

@@ -43,10 +43,8 @@ def encode_file(tokenizer: PreTrainedTokenizerBase, path: Path, rows: Sequence[R
 
 
 def check_stop(tokenizer: PreTrainedTokenizerBase, path: Path, encoded: Iterable[dict[str, Encoded]]) -> None:
-    """Every answer ends with the stop token and holds it once; padding is another token."""
+    """Every answer ends with the stop token and holds it once."""
     stop = stop_token_id(tokenizer)
-    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == stop:
-        raise PipelineError(f"{paths.BASE}: the padding token must exist and differ from the stop token {stop}")
     for line, row in enumerate(encoded, start=1):
         for field, answer in row.items():
             if answer.completion_ids[-1] != stop or answer.completion_ids.count(stop) != 1:

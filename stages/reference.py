@@ -1,6 +1,7 @@
 """Stage `reference`: what each start says of the answers that preference methods will compare it with.
 
-Reads the starts of DPO, IPO, KTO and CPO (`models/base` or a trained adapter, every seed) and the rows they will see.
+Reads the starts of those of DPO, IPO, KTO and CPO that params.yaml: models asks for (`models/base` or a trained
+adapter, every seed) and the rows they will see.
 Writes `models/reference/<start>-<seed>.json`: the log-probability (nats, summed over the answer) of each answer,
 by the SHA-256 of its token ids; and `metrics/timing/reference.json`. Computed once, it serves every method that has
 this start, and every beta and learning rate of a sweep; neither is an input here. CPO asks for its monitor alone.
@@ -31,7 +32,8 @@ from stages.training.seen_rows import read_rows, seen_rows
 def answers_seen(params: Params, start: str, tokenizer: PreTrainedTokenizerBase, seed: int) -> dict[str, Encoded]:
     """The answers, by key, that methods with this start ask about; each once, however many methods ask."""
     answers: dict[str, Encoded] = {}
-    for name, method in params.train.items():
+    for name in params.trained():
+        method = params.train[name]
         if method.method not in MONITORED or method.init != start:
             continue
         budget = params.budget(name)
@@ -54,7 +56,8 @@ def main() -> None:
     profile = params.active
     loading.configure_torch(profile, params.gpu)
     tokenizer = loading.load_tokenizer()
-    starts = sorted({method.init for method in params.train.values() if method.method in MONITORED})
+    trained = [params.train[name] for name in params.trained()]
+    starts = sorted({method.init for method in trained if method.method in MONITORED})
     timings = []
     with replaced_folder(paths.REFERENCE) as folder:
         for start in starts:

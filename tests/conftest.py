@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from transformers import AutoModelForCausalLM
 
 from stages import contract
-from stages.bases.adapters import LORA_TARGETS
+from stages.bases.projections import decoder_projections
 from stages.core import paths
 from stages.core.files import write_json, write_jsonl
 from stages.core.paths import SPLITS
@@ -59,7 +59,14 @@ def tiny_qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.generation_config.update(do_sample=True, temperature=0.7, top_p=0.8, top_k=20, repetition_penalty=5.0)
     model.save_pretrained(folder)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    pin = {"kind": "pretrain", "files": {}, "dtype": "float32", "parameters": parameters, "tied_output": True}
+    pin = {
+        "kind": "pretrain",
+        "files": {},
+        "dtype": "float32",
+        "parameters": parameters,
+        "tied_output": True,
+        "lora_targets": decoder_projections(model),
+    }
     write_json(folder / "base.json", pin)
     return folder
 
@@ -106,7 +113,9 @@ def start(tiny_qwen: Path) -> PeftModel:
     """The tiny base with a fresh LoRA adapter, as a training starts."""
     torch.manual_seed(0)
     base = AutoModelForCausalLM.from_pretrained(tiny_qwen, dtype=torch.float32)
-    return get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules=LORA_TARGETS, task_type="CAUSAL_LM"))
+    return get_peft_model(
+        base, LoraConfig(r=4, lora_alpha=8, target_modules=decoder_projections(base), task_type="CAUSAL_LM")
+    )
 
 
 @pytest.fixture

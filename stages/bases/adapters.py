@@ -10,13 +10,17 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedModel, set_seed
 
-from stages.bases.loading import load_base
+from stages.bases.loading import load_base, read_pin
 from stages.core import paths
 from stages.core.errors import PipelineError
 from stages.core.files import Row, read_json
 from stages.core.params import Lora, Profile
 
-LORA_TARGETS = ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
+
+def lora_targets(lora: Lora) -> list[str]:
+    """Names of the projections that are adapted: those that `base` found in the decoder blocks, or the user's list."""
+    targets: list[str] = read_pin()["lora_targets"] if lora.targets == "auto" else sorted(lora.targets)
+    return targets
 
 
 def load_start(profile: Profile, lora: Lora, start: Path | None, seed: int) -> PeftModel:
@@ -25,7 +29,11 @@ def load_start(profile: Profile, lora: Lora, start: Path | None, seed: int) -> P
     set_seed(seed)
     if start is None:
         config = LoraConfig(
-            r=lora.rank, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=LORA_TARGETS, task_type="CAUSAL_LM"
+            r=lora.rank,
+            lora_alpha=lora.alpha,
+            lora_dropout=0.0,
+            target_modules=lora_targets(lora),
+            task_type="CAUSAL_LM",
         )
         return get_peft_model(base, config)
     return PeftModel.from_pretrained(base, str(start), is_trainable=True)

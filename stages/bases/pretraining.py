@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM, Trainer, TrainingArguments, set_seed
 
 from stages.bases.muon import Muon
+from stages.bases.templates import shipped_template
 from stages.core.checkpoints import SaveEveryMinute, newest_checkpoint, scratch_folder
 from stages.core.errors import PipelineError
 from stages.core.files import sha256
@@ -22,7 +23,6 @@ from stages.core.params import PretrainBase
 from stages.core.progress import show_progress
 
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
-CHAT_TEMPLATE = (Path(__file__).parent / "chat_template.jinja").read_text(encoding="utf-8")
 # A word with the space before it, each digit by itself (so that numbers are composed, not memorised), punctuation.
 PRE_TOKENS = Regex(r" ?\p{L}[\p{L}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+|\s+")
 
@@ -51,7 +51,7 @@ def train_tokenizer(documents: list[str], vocabulary: int, context_tokens: int) 
         additional_special_tokens=[TURN_START],
         model_max_length=context_tokens,
     )
-    fast.chat_template = CHAT_TEMPLATE
+    fast.chat_template = shipped_template("chatml")
     return fast
 
 
@@ -89,8 +89,8 @@ class Blocks(Dataset[dict[str, torch.Tensor]]):
         return {"input_ids": self.blocks[index], "labels": self.blocks[index]}
 
 
-def pretrain(base: PretrainBase, corpus: Path, folder: Path) -> int:
-    """Train tokenizer and model and save both into ``folder``; returns the number of parameters.
+def pretrain(base: PretrainBase, corpus: Path, folder: Path) -> Qwen3ForCausalLM:
+    """Train tokenizer and model and save both into ``folder``; returns the model.
 
     Resumes from a checkpoint of the same corpus and parameters; the result has the bytes of an uninterrupted run.
     """
@@ -158,4 +158,4 @@ def pretrain(base: PretrainBase, corpus: Path, folder: Path) -> int:
     print(f"base: final loss {trainer.state.log_history[-2]['loss']} nats per token")
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return int(model.num_parameters())
+    return model

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from stages.core.errors import PipelineError
@@ -21,6 +22,7 @@ from stages.core.schema import Messages
 # Qwen3's template writes an empty <think> block in front of an answer; with thinking disabled the block belongs to
 # the prompt, so that it is never trained as an answer. Templates without the switch ignore it.
 TEMPLATE_ARGUMENTS: dict[str, Any] = {"enable_thinking": False}
+REMEDY = "take such rows out, or set the base's chat_template in params.yaml to one that writes them"
 
 
 @dataclass(frozen=True)
@@ -98,14 +100,22 @@ def _rendered_ids(tokenizer: PreTrainedTokenizerBase, messages: str, add_generat
 
 
 def _render(tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_generation_prompt: bool) -> str:
-    return str(
-        tokenizer.apply_chat_template(
-            cast(list[dict[str, str]], messages),
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
-            **TEMPLATE_ARGUMENTS,
+    try:
+        text = str(
+            tokenizer.apply_chat_template(
+                cast(list[dict[str, str]], messages),
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                **TEMPLATE_ARGUMENTS,
+            )
         )
-    )
+    except (TemplateError, TypeError, KeyError) as error:  # Gemma's template has no system role, others no third turn
+        roles = ", ".join(message["role"] for message in messages)
+        raise PipelineError(f"the base's chat template refuses the turns {roles} ({error}): {REMEDY}") from None
+    for message in messages:
+        if message["content"].strip() not in text:
+            raise PipelineError(f"the base's chat template leaves out what the {message['role']} says: {REMEDY}")
+    return text
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -117,13 +118,19 @@ class Data:
             raise ValueError(f"policy.{unmaskable[0]} is mask: only personal_data can be masked")
 
 
+Auto = Literal["auto"]
+
+
 @dataclass(frozen=True)
 class Lora:
     rank: int
     alpha: int
+    targets: Auto | tuple[str, ...] = "auto"
 
     def __post_init__(self) -> None:
         _above_zero(rank=self.rank, alpha=self.alpha)
+        if self.targets != "auto" and (not self.targets or len(set(self.targets)) != len(self.targets)):
+            raise ValueError("targets must be auto, or a list of distinct names of linear layers")
 
 
 @dataclass(frozen=True)
@@ -175,10 +182,12 @@ class KtoMethod:
     budget: Literal["preference"]
     beta: float
     desirable_weight: float
-    undesirable_weight: float
+    undesirable_weight: Auto | float
 
     def __post_init__(self) -> None:
-        _above_zero(beta=self.beta, desirable_weight=self.desirable_weight, undesirable_weight=self.undesirable_weight)
+        _above_zero(beta=self.beta, desirable_weight=self.desirable_weight)
+        if self.undesirable_weight != "auto":
+            _above_zero(undesirable_weight=self.undesirable_weight)
 
 
 TrainMethod = SftMethod | PairMethod | CpoMethod | KtoMethod
@@ -262,6 +271,7 @@ class HubBase:
     id: str
     revision: str
     download: bool
+    chat_template: str = ""
 
     def __post_init__(self) -> None:
         if len(self.revision) != 40:
@@ -274,6 +284,7 @@ class LocalBase:
 
     kind: Literal["local"]
     path: str
+    chat_template: str = ""
 
 
 Base = PretrainBase | HubBase | LocalBase
@@ -320,7 +331,7 @@ class Profile:
     quantize: Literal["none", "4bit"]
     threads: int
     activation_checkpointing: bool
-    attention: Literal["sdpa", "flash_attention_2"]
+    attention: Literal["sdpa", "flash_attention_2", "eager"]
     seeds: tuple[int, ...]
     max_tokens: int
     sft: SftBudget
@@ -476,6 +487,15 @@ class Params:
     def active(self) -> Profile:
         return self.profiles[self.profile]
 
+    def trained(self) -> list[str]:
+        """The entries of `train` that `models` asks for: each model, and what it starts on."""
+        found: list[str] = []
+        for name in self.models[1:]:
+            while name in self.train and name not in found:
+                found.append(name)
+                name = self.train[name].init.removeprefix("models/")
+        return [name for name in self.train if name in found]
+
     def budget(self, name: str) -> Budget:
         """What the training of one model of `train` may spend in the active profile.
 
@@ -531,6 +551,14 @@ def _build(cls: Any, value: Any, key: str, path: Path) -> Any:
         if not isinstance(value, list):
             raise PipelineError(f"{where} must be a list, found {value!r}")
         return tuple(_build(arguments[0], item, f"{key}[{i}]", path) for i, item in enumerate(value))
+    if origin in (Union, UnionType):  # auto, or a value
+        if value == "auto":
+            return value
+        cls = next(one for one in arguments if get_origin(one) is not Literal)
+        try:
+            return _build(cls, value, key, path)
+        except PipelineError as error:
+            raise PipelineError(f"{error}; or write auto") from None
     if origin is Literal:
         if value not in arguments:
             raise PipelineError(f"{where} is {value!r}: write one of {', '.join(map(str, arguments))}")

@@ -28,6 +28,9 @@ def on_card() -> list[Metric]:
     return sorted(found, key=lambda one: one.unit != "share")
 
 
+OLDEST_PEFT = "0.11"  # whose LoraConfig has read an adapter_config.json of ours
+
+
 def results(model: str, params: Params, row: Row) -> Row:
     """One entry of the hub's `model-index`, whose values are ours, in our units; what was not measured stays out.
 
@@ -125,6 +128,7 @@ def card(
         "card.md",
         model=model,
         params=params,
+        OLDEST_PEFT=OLDEST_PEFT,
         confidence=f"{params.evaluate.confidence * 100:g} %",
         header=header(model, params, index),
         training_table=training_table(model, params, training[model]) if model in training else "",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from peft import PeftModel
 
-from stages.bases.adapters import LORA_TARGETS
+from stages.bases.projections import check_targets
 from stages.core.errors import PipelineError
 from stages.core.files import Row
 from stages.core.params import Profile
@@ -20,12 +21,8 @@ def check_adapter(model: PeftModel, profile: Profile) -> Row:
     """What is trained, counted after loading; raises PipelineError where it is not what params promise."""
     adapted = {name.split(".lora_A")[0] for name, _ in model.named_parameters() if ".lora_A." in name}
     trained = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
-    layers = model.config.get_text_config().num_hidden_layers
-    if len(adapted) != len(LORA_TARGETS) * layers:
-        raise PipelineError(
-            f"LoRA found {len(adapted)} projections, expected {len(LORA_TARGETS)} in each of {layers} layers: "
-            f"the base names its projections otherwise than {', '.join(LORA_TARGETS)}"
-        )
+    config: Any = model.peft_config["default"]
+    check_targets(config.target_modules, adapted)
     frozen = {str(value.dtype) for _, value in model.named_parameters() if not value.requires_grad}
     packed = {"torch.uint8"} if profile.quantize == "4bit" else set()  # two weights in a byte
     if frozen != {f"torch.{profile.dtype}"} | packed or {value.dtype for _, value in trained} != {torch.float32}:

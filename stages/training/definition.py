@@ -12,7 +12,7 @@ import torch
 
 from stages import launch
 from stages.bases import loading
-from stages.bases.adapters import LORA_TARGETS, start_adapter
+from stages.bases.adapters import lora_targets, start_adapter
 from stages.core import paths, ranks
 from stages.core.files import sha256
 from stages.core.params import Budget, Gpu, Launch, Lora, Params, Profile, TrainMethod
@@ -86,7 +86,7 @@ def definition(one: Training) -> dict[str, Any]:
         "seed": one.seed,
         "method": recorded(one.method),
         "budget": vars(one.budget),
-        "lora": vars(one.lora) | {"targets": LORA_TARGETS},
+        "lora": vars(one.lora) | {"targets": lora_targets(one.lora)},
         "dtype": one.profile.dtype,
         "quantize": one.profile.quantize,
         "attention": loading.attention_implementation(one.profile.attention),

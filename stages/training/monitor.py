@@ -58,7 +58,10 @@ class Monitor:
 def step_values(
     change_nats: torch.Tensor, tokens: torch.Tensor, good: torch.Tensor, paired: bool, tie_nats: float
 ) -> dict[str, float]:
-    """Means over the answers of one step, by curve; every argument has the shape (answers,), and both labels occur.
+    """Means over the answers of one step, by curve; every argument has the shape (answers,).
+
+    A step of unbalanced feedback may hold one label only. It then has no value of the other label's curve, nor of the
+    two that compare them.
 
     The margin (nats, summed over the answer, beta left out) is h(chosen) - h(rejected) of each pair. Single answers
     have no pair: each good one meets each bad one. Accuracy is the share of margins above 0, with ties at one half;
@@ -68,15 +71,18 @@ def step_values(
     chosen, rejected = change_nats[good], change_nats[~good]
     margins = chosen - rejected if paired else chosen[:, None] - rejected[None, :]
     wins = torch.where(margins.abs() <= tie_nats, 0.5, (margins > 0).double())
-    values = (per_token[good].mean(), per_token[~good].mean(), margins.mean(), wins.mean())
-    return {name: float(value) for name, value in zip(CURVES, values, strict=True)}
+    values = zip(CURVES, (per_token[good], per_token[~good], margins, wins), strict=True)
+    return {name: float(value.mean()) for name, value in values if value.numel()}
 
 
 def closing_values(history: Sequence[Row]) -> Row:
-    """Each curve's mean over the last tenth of the steps, by its name without the folder."""
-    steps = [entry for entry in history if CURVES[0] in entry]
-    tail = steps[-max(1, len(steps) // 10) :]
-    return {name.split("/")[-1]: sum(float(entry[name]) for entry in tail) / len(tail) for name in CURVES}
+    """Each curve's mean over the last tenth of the steps that have it, by its name without the folder."""
+    found: Row = {}
+    for name in CURVES:
+        values = [float(entry[name]) for entry in history if name in entry]
+        tail = values[-max(1, len(values) // 10) :]
+        found[name.split("/")[-1]] = sum(tail) / len(tail)
+    return found
 
 
 def mean_values(seeds: Sequence[Row]) -> Row:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel
 from transformers import PreTrainedTokenizerBase, Trainer
 
 from stages.bases import loading
@@ -20,6 +20,15 @@ def whole_weights(trainer: Trainer) -> dict[str, torch.Tensor] | None:
         return None
     weights: dict[str, torch.Tensor] = trainer.accelerator.get_state_dict(trainer.model)
     return weights
+
+
+# An older PEFT refuses a key that it does not know, and most keys of a newer one are null or at their default.
+ALWAYS_WRITTEN = ("peft_type", "task_type", "r", "lora_alpha", "target_modules", "inference_mode")
+
+
+def says(key: str, value: object) -> bool:
+    """Whether a key of adapter_config.json holds more than its default."""
+    return key in ALWAYS_WRITTEN or (value not in (None, False, [], {}) and value != getattr(LoraConfig(), key, None))
 
 
 def save_adapter(
@@ -36,9 +45,12 @@ def save_adapter(
     (folder / "README.md").unlink(missing_ok=True)
     file = folder / "adapter_config.json"
     config = json.loads(file.read_text(encoding="utf-8"))
-    config = {key: sorted(value) if isinstance(value, list) else value for key, value in config.items()}
+    config = {
+        key: sorted(value) if isinstance(value, list) else value for key, value in config.items() if says(key, value)
+    }
     pin = loading.read_pin()
     config["base_model_name_or_path"] = pin.get("id") or (pin["path"] if pin["kind"] == "local" else str(paths.BASE))
-    config["revision"] = pin.get("revision")
+    if pin.get("revision"):
+        config["revision"] = pin["revision"]
     write_json(file, config)
     tokenizer.save_pretrained(str(folder))

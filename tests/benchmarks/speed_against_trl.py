@@ -94,12 +94,13 @@ def rendered(base: str, method: str, count: int) -> list[dict[str, Any]]:
     return rows
 
 
+QWEN_PROJECTIONS = ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
+
+
 def lora() -> Any:
     from peft import LoraConfig
 
-    from stages.bases.adapters import LORA_TARGETS
-
-    return LoraConfig(r=16, lora_alpha=32, lora_dropout=0.0, target_modules=LORA_TARGETS, task_type="CAUSAL_LM")
+    return LoraConfig(r=16, lora_alpha=32, lora_dropout=0.0, target_modules=QWEN_PROJECTIONS, task_type="CAUSAL_LM")
 
 
 def plain_trl(given: argparse.Namespace, folder: str) -> dict[str, Any]:

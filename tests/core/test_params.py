@@ -113,7 +113,7 @@ def test_a_missing_key_is_named_in_full(file: Path, key: str) -> None:
         ("models", "dpo", "must be a list"),
         ("train.dpo.method", "ppo", "write one of sft, dpo, ipo, cpo, kto"),
         ("train.dpo.data", "triples", "write one of pairs"),
-        ("profiles.smoke.attention", "eager", "write one of sdpa, flash_attention_2"),
+        ("profiles.smoke.attention", "flash", "write one of sdpa, flash_attention_2, eager"),
         ("profiles.smoke.base.kind", "magic", "write one of pretrain, hub, local"),
         ("launch.by", "mpirun", "write one of python, torchrun, accelerate_ddp, accelerate_fsdp, accelerate_deepspeed"),
         ("launch", "torchrun", "must be a mapping"),

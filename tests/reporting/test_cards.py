@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from stages import compare
 from stages.comparison.measured import read_bench, read_methods, read_training
 from stages.core.params import Params, load_params
-from stages.reporting.cards import card
+from stages.reporting.cards import OLDEST_PEFT, card
 from stages.reporting.cost import arithmetic, energy_table
 from tests.support.clones import MODELS
 from tests.support.made_metrics import World
@@ -57,7 +57,7 @@ def test_a_card_has_the_hubs_header(params: Params) -> None:
 def test_a_card_prints_only_what_was_measured_or_set(params: Params, model: str) -> None:
     text = made(model, params)
     methods = json.loads(Path("metrics/methods.json").read_text(encoding="utf-8"))[model]
-    pool = values(methods) | values(dataclasses.asdict(params.lora)) | {0.0, 100.0, 95.0}
+    pool = values(methods) | values(dataclasses.asdict(params.lora)) | {0.0, 100.0, 95.0, float(OLDEST_PEFT)}
     if model != "base":
         pool |= values(dataclasses.asdict(params.train[model])) | values(params.active.seeds)
         pool |= values(dataclasses.asdict(params.budget(model)))

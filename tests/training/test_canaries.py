@@ -19,7 +19,7 @@ from trl.trainer.kto_trainer import KTOTrainer
 from trl.trainer.sft_trainer import SFTTrainer
 from trl.trainer.utils import FusedCausalLMOutput
 
-from stages.bases.adapters import LORA_TARGETS
+from stages.bases.projections import decoder_projections
 from stages.bases.tokens import Encoded
 from stages.training import saved_adapter, trl_private
 from stages.training.arguments import Run, shared_arguments
@@ -37,7 +37,9 @@ TRAINERS = {"dpo": trl_private.TokenisedDPOTrainer, "kto": trl_private.Tokenised
 def model(tiny_qwen: Path) -> PeftModel:
     torch.manual_seed(0)
     base = AutoModelForCausalLM.from_pretrained(tiny_qwen, dtype=torch.float32)
-    return get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules=LORA_TARGETS, task_type="CAUSAL_LM"))
+    return get_peft_model(
+        base, LoraConfig(r=4, lora_alpha=8, target_modules=decoder_projections(base), task_type="CAUSAL_LM")
+    )
 
 
 class Bench:

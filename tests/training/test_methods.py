@@ -219,11 +219,23 @@ def test_each_method_has_a_file_whose_functions_take_runs_of_its_own_params() ->
             assert get_type_hints(function)["run"] == Run[own]
 
 
-def test_kto_refuses_a_microbatch_of_one_label(start: PeftModel, tiny_qwen: Path, tmp_path: Path) -> None:
+def test_kto_refuses_rows_of_one_label(start: PeftModel, tiny_qwen: Path, tmp_path: Path) -> None:
     run = make_run("kto", start, tiny_qwen, tmp_path)
     run.labels[:] = [True] * 4  # type: ignore[index]
-    with pytest.raises(PipelineError, match="one label only"):
+    with pytest.raises(PipelineError, match=r"all 4 rows that KTO would see are labelled good.*other label"):
         kto.build_trainer(run)
+
+
+@pytest.mark.parametrize("labels", [[True] * 9 + [False], [False] * 9 + [True], [True, True, True, False]])
+def test_kto_counts_both_labels_alike_whatever_their_shares(
+    labels: list[bool], start: PeftModel, tiny_qwen: Path, tmp_path: Path
+) -> None:
+    run = make_run("kto", start, tiny_qwen, tmp_path)
+    assert isinstance(run.method, KtoMethod)
+    run = replace(run, method=replace(run.method, undesirable_weight="auto"), labels=labels)
+    weights = kto.label_weights(run)
+    assert weights[True] == run.method.desirable_weight
+    assert weights[True] * sum(labels) == pytest.approx(weights[False] * (len(labels) - sum(labels)))
 
 
 @pytest.mark.parametrize(("desirable", "undesirable", "remedy"), [(1.0, 0.5, "1"), (0.5, 0.8, "0.5")])
@@ -234,7 +246,9 @@ def test_kto_refuses_weights_that_do_not_make_up_for_the_shares_of_the_labels(
     assert isinstance(method, KtoMethod)
     run = make_run("kto", start, tiny_qwen, tmp_path)
     unfair = replace(run, method=replace(method, desirable_weight=desirable, undesirable_weight=undesirable))
-    with pytest.raises(PipelineError, match=f"outside 1..4/3: set train.kto.undesirable_weight to {remedy}$"):
+    with pytest.raises(
+        PipelineError, match=f"outside 1..4/3: set train.kto.undesirable_weight to auto, or to {remedy}$"
+    ):
         kto.build_trainer(unfair)
 
 

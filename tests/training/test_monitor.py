@@ -15,7 +15,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from scipy.stats import mannwhitneyu
 from transformers import AutoModelForCausalLM, TrainerCallback
 
-from stages.bases.adapters import LORA_TARGETS
+from stages.bases.projections import decoder_projections
 from stages.core.params import Budget
 from stages.training.arguments import Run
 from stages.training.monitor import CURVES, Monitor, closing_values, mean_values, step_values
@@ -31,7 +31,9 @@ PREFERENCE_METHODS = ("dpo", "ipo", "kto", "cpo")
 def model(tiny_qwen: Path) -> PeftModel:
     torch.manual_seed(0)
     base = AutoModelForCausalLM.from_pretrained(tiny_qwen, dtype=torch.float32)
-    return get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules=LORA_TARGETS, task_type="CAUSAL_LM"))
+    return get_peft_model(
+        base, LoraConfig(r=4, lora_alpha=8, target_modules=decoder_projections(base), task_type="CAUSAL_LM")
+    )
 
 
 def longer_run(name: str, model: PeftModel, folder: Path, scratch: Path, rows_per_microbatch: int) -> Run:

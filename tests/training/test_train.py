@@ -10,12 +10,13 @@ import pytest
 from ruamel.yaml import YAML
 from transformers import TrainerCallback
 
-from stages import reference
+from stages import contract, reference
 from stages.bases.adapters import load_start
 from stages.core import checkpoints, paths
 from stages.core.errors import PipelineError
-from stages.core.files import read_json, read_jsonl, write_json
+from stages.core.files import read_json, read_jsonl, write_json, write_jsonl
 from stages.core.params import load_params
+from stages.core.paths import SPLITS
 from stages.training import one_run
 from stages.training.checks import check_adapter, check_losses
 from stages.training.reference_answers import MONITORED
@@ -218,3 +219,54 @@ def test_an_unknown_model_is_one_sentence(project: Path, monkeypatch: pytest.Mon
 def test_a_start_that_was_not_trained_is_one_sentence(trainable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PipelineError, match="models/sft"):
         run_train(monkeypatch, "dpo")
+
+
+@pytest.mark.parametrize(("good", "bad"), [(9, 1), (3, 1), (1, 9)])
+def test_kto_trains_on_labelled_feedback_alone(
+    good: int, bad: int, trainable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No pairs, no row of SFT, and microbatches of one label: the reference asks for what `models` names alone."""
+    for split in SPLITS:
+        pairs = read_jsonl(paths.prepared_split("pairs", split))
+        rows = [
+            {key: pair[key] for key in ("id", "topic", "source", "license", "prompt")}
+            | {"completion": pair["chosen" if label else "rejected"], "label": label}
+            for place, pair in enumerate(pairs * 4)
+            for label in [place % (good + bad) < good]
+        ]
+        rows = [row | {"id": f"own-{place}"} for place, row in enumerate(rows)]
+        write_jsonl(paths.prepared_split("unpaired", split), rows)
+        if split != "test":
+            for kind in ("sft", "pairs"):
+                write_jsonl(paths.prepared_split(kind, split), [])
+    set_param(trainable, "models", ["base", "kto"])
+    set_param(trainable, "method", "kto")
+    set_param(trainable, "train.kto.init", "models/base")
+    set_param(trainable, "profiles.smoke.preference.pairs_per_microbatch", 2)
+    contract.main()
+    reference.main()
+    assert [file.name for file in paths.REFERENCE.iterdir()] == ["base-11.json", "base-12.json"]
+    run_train(monkeypatch, "kto")
+    curves = paths.train_metrics("kto") / "plots/metrics/displacement"
+    steps = {
+        name: len((curves / f"{name}_nats_per_token.tsv").read_text().splitlines()) - 1
+        for name in ("chosen", "rejected")
+    }
+    assert all(1 <= count <= 3 for count in steps.values())
+
+
+def test_an_adapters_config_holds_what_is_set_and_nothing_else(
+    trainable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older PEFT refuses keys that it does not know; every key here is one of PEFT 0.11's LoraConfig."""
+    run_train(monkeypatch, "sft")
+    config = read_json(paths.model("sft") / "adapter_config.json")
+    assert config == {
+        "base_model_name_or_path": "models/base",
+        "inference_mode": True,
+        "lora_alpha": 32,
+        "peft_type": "LORA",
+        "r": 16,
+        "target_modules": ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"],
+        "task_type": "CAUSAL_LM",
+    }

@@ -21,13 +21,13 @@ RATIO_TOLERANCE = 0.05  # a window of a shuffled pass is not exactly as mixed as
 
 def build_trainer(run: Run[KtoMethod]) -> Trainer:
     """TRL's KTOTrainer; the mismatched answers are laid out here, as TRL lays them out itself."""
-    check_labels(run)
+    weights = label_weights(run)
     mismatched = neighbours([row["completion"] for row in run.rows], run.budget.rows_per_microbatch)
     arguments = KTOConfig(
         **shared_arguments(run),
         beta=run.method.beta,
-        desirable_weight=run.method.desirable_weight,
-        undesirable_weight=run.method.undesirable_weight,
+        desirable_weight=weights[True],
+        undesirable_weight=weights[False],
         precompute_ref_log_probs=True,
     )
     return TokenisedKTOTrainer(
@@ -40,14 +40,18 @@ def build_trainer(run: Run[KtoMethod]) -> Trainer:
 
 def first_loss(run: Run[KtoMethod]) -> float | None:
     """On the reference h and z0 are 0: half the mean weight of the first step's rows."""
-    weights = {True: run.method.desirable_weight, False: run.method.undesirable_weight}
+    weights = label_weights(run)
     first = [weights[label] for label in run.labels[: run.budget.rows_per_step]]
     return 0.5 * sum(first) / len(first)
 
 
-def check_labels(run: Run[KtoMethod]) -> None:
-    """Raise PipelineError where a microbatch is too small or holds one label only, or where the weights do not make
-    up for the shares of the labels: (w_good n_good) / (w_bad n_bad) should lie in 1..4/3 (the paper's section 4.1).
+def label_weights(run: Run[KtoMethod]) -> dict[bool, float]:
+    """The weights of good and of bad rows. ``undesirable_weight: auto`` makes both labels count alike.
+
+    A microbatch may hold one label only, as in TRL: its loss is that of its rows, and its KL term needs no label.
+    Raises PipelineError where a microbatch is too small for that term, where all rows carry one label, or where the
+    weights do not make up for the shares of the labels: (w_good n_good) / (w_bad n_bad) should lie in 1..4/3 (the
+    paper's section 4.1).
     """
     size = run.budget.rows_per_microbatch
     if size < 4:
@@ -55,17 +59,21 @@ def check_labels(run: Run[KtoMethod]) -> None:
             f"KTO needs rows_per_microbatch of 4 or more for its KL term, found {size}: "
             "raise profiles.<profile>.preference.pairs_per_microbatch to 2 or more"
         )
-    for start in range(0, len(run.labels), size):
-        if len(set(run.labels[start : start + size])) == 1:
-            raise PipelineError(
-                f"rows {start}..{start + size - 1} of KTO's order carry one label only: mix good and bad rows"
-            )
     good = sum(run.labels)
     bad = len(run.labels) - good
-    ratio = run.method.desirable_weight * good / (run.method.undesirable_weight * bad)
+    if not good or not bad:
+        raise PipelineError(
+            f"all {len(run.labels)} rows that KTO would see are labelled {'good' if good else 'bad'}: add feedback "
+            "with the other label, or raise profiles.<profile>.preference.steps"
+        )
+    desirable = run.method.desirable_weight
+    if run.method.undesirable_weight == "auto":
+        return {True: desirable, False: desirable * good / bad}
+    ratio = desirable * good / (run.method.undesirable_weight * bad)
     low, high = WEIGHTED_RATIO
     if not low - RATIO_TOLERANCE <= ratio <= high + RATIO_TOLERANCE:
         raise PipelineError(
             f"KTO sees {good} good and {bad} bad rows, and its weights bring them to {ratio:.2f} : 1, outside 1..4/3: "
-            f"set train.kto.undesirable_weight to {run.method.desirable_weight * good / bad:.3g}"
+            f"set train.kto.undesirable_weight to auto, or to {desirable * good / bad:.3g}"
         )
+    return {True: desirable, False: run.method.undesirable_weight}
