@@ -23,7 +23,7 @@ from stages.core import paths
 from stages.core.errors import PipelineError, run_stage
 from stages.core.files import Row, replaced_folder, write_json, write_jsonl
 from stages.core.params import EvaluateBudget, Limits, load_params
-from stages.core.schema import GenerationScore, ScoreRow, Summary
+from stages.core.schema import GenerationScore, OwnSummary, ScoreRow, Summary
 from stages.scoring.answers import answer, distances, generation_rows, own_answers, references
 from stages.scoring.harness import harness_rows
 from stages.scoring.held_out import HeldOut, read_held_out
@@ -81,6 +81,18 @@ def score_own(
     ]
 
 
+def own_line(name: str, found: OwnSummary) -> str:
+    """One of the user's sets on the console: its first figures, beside what constant answers would get."""
+    shown = [
+        f"{metric} {value['mean']:.4g} [{value['low']:.4g}, {value['high']:.4g}]"
+        for metric, value in list(found["metrics"].items())[:2]
+    ]
+    questions = found["multiple_choice"]
+    if "chance" in questions:
+        shown.append(f"chance {questions['chance']:.3g}, the commonest answer {questions['majority_accuracy']:.3g}")
+    return f"own set {name}, {found['n']} rows: {', '.join(shown)}"
+
+
 SCORES: tuple[Score, ...] = (score_choices, score_answers)
 
 
@@ -121,6 +133,8 @@ def main() -> None:
         if value["n"]:
             interval = f"[{value['low']:.4g}, {value['high']:.4g}]"
             print(f"{name}: {metric} {value['mean']:.4g} {interval}, {value['n']} prompts x {len(seeds)} seeds")
+    for own, one in summary["own"].items():
+        print(f"{name}: {own_line(own, one)}")
 
 
 if __name__ == "__main__":

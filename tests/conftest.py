@@ -85,6 +85,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_qwen: Path) ->
     shutil.copytree(tiny_qwen, paths.BASE)
     write_jsonl(paths.GENERATION, generation_rows())
     write_jsonl(paths.MCQ, mcq_rows())
+    write_jsonl(paths.OWN_TESTS, [])
     write_jsonl(paths.prepared_split("pairs", "test"), pair_rows())
     write_jsonl(paths.prepared_evaluation("safety"), safety_rows())
     write_jsonl(paths.prepared_evaluation("culture"), question_rows("region", "gulf"))

@@ -65,10 +65,13 @@ class Source(Rows):
     threshold: float = 0.5
     weight: float = 1.0
     turns: Literal["all", "last"] = "all"
+    test_limit: int = 400
+    allow_loss: bool = False
 
     def __post_init__(self) -> None:
         if self.weight <= 0:
             raise ValueError(f"weight must be above 0, found {self.weight}: remove the source to leave it out")
+        _above_zero(test_limit=self.test_limit)
 
 
 @dataclass(frozen=True)
@@ -355,8 +358,10 @@ class OwnTest(Rows):
 
     split: str = "test"
     prompts: Literal["ours", "lm_eval", "oall"] = "ours"
+    limit: int = 1000
 
     def __post_init__(self) -> None:
+        _above_zero(limit=self.limit)
         if bool(self.path) == bool(self.hub):
             raise ValueError(f"set exactly one of path and hub, found {'both' if self.path else 'neither'}")
 

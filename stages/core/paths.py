@@ -19,6 +19,7 @@ CORPUS = PREPARED / "corpus.txt"
 MCQ = PREPARED / "mcq.jsonl"
 GENERATION = PREPARED / "generation.jsonl"
 TUNING = PREPARED / "tuning.jsonl"
+OWN_TESTS = PREPARED / "own.jsonl"
 DATA_METRICS = Path("metrics/data.json")
 DATA_PAGE = Path("metrics/data.md")
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from stages.arabic.flaws import hedge, latin_punctuation, mix_languages, repeat, truncate
+from stages.core.draws import unit_interval
 from stages.core.params import Flaws
 from stages.core.schema import (
     Check,
@@ -28,7 +29,6 @@ from stages.core.schema import (
 )
 from stages.rows.conventions import SHORT_ANSWER, assistant, user
 from stages.rows.raw import Raw, answers, is_skill, pairs
-from stages.rows.split import unit_interval
 
 R = TypeVar("R", SftRow, PairRow)
 

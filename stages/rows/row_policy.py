@@ -18,6 +18,8 @@ from stages.rows.row_flags import flags_of
 
 EXAMPLES_PER_REASON = 5  # of each flag and each reason, shown in metrics/data.json and metrics/data.md
 SHOWN_CHARACTERS = 160
+SAME, NEAR = "says the same as a row before it", "a near copy of a row before it"
+COPY_REASONS = (SAME, NEAR)
 TEXT_FIELDS = ("prompt", "completion", "chosen", "rejected")
 
 R = TypeVar("R", bound=Mapping[str, object])

@@ -6,7 +6,6 @@ is decided by a hash of the seed and its smallest key, so adding a row elsewhere
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,6 +13,7 @@ from typing import cast
 
 from stages.arabic.normalise import folded
 from stages.arabic.numbers import YEARS, to_western_digits
+from stages.core.draws import unit_interval
 from stages.core.files import Row
 from stages.core.paths import SPLITS
 from stages.core.schema import Origin, RawCountry, SftRow
@@ -123,12 +123,6 @@ def split_rows(
 def held_out(key_sides: dict[str, str], prefix: str) -> set[str]:
     """Keys of the validation and test splits that start with ``prefix``."""
     return {key for key, side in key_sides.items() if side != "train" and key.startswith(prefix)}
-
-
-def unit_interval(*parts: object) -> float:
-    """A number in [0, 1) that depends on nothing but ``parts``."""
-    digest = hashlib.sha256(":".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def side_of(group: str, seed: int, validation_share: float, test_share: float) -> str:

@@ -7,7 +7,6 @@ that train alone and hold no SFT rows teach SFT by the answers that were preferr
 
 from __future__ import annotations
 
-import heapq
 import json
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,16 +16,18 @@ from typing import TextIO, TypeVar, cast
 
 from tqdm import tqdm
 
+from stages.core.draws import unit_interval
 from stages.core.params import Data, Source
 from stages.core.paths import SPLITS
 from stages.core.schema import PairRow, ReadRow, SftRow, UnpairedRow
-from stages.rows.conventions import own_generation_row
 from stages.rows.decontamination import EvaluationIndex
 from stages.rows.near_duplicates import NearDuplicates
+from stages.rows.own_tests import OwnTests
 from stages.rows.prepared_rows import singles
 from stages.rows.reading.sources import read_source
-from stages.rows.row_policy import Tally, said_by, screen, text_key, texts_of
-from stages.rows.split import side_of, unit_interval
+from stages.rows.row_policy import NEAR, SAME, Tally, said_by, screen, text_key, texts_of
+from stages.rows.source_counts import SourceCounts, check_losses
+from stages.rows.split import side_of
 
 BAD_BEHIND_GOOD = 8  # pairs between the halves of a pair in the unpaired file
 
@@ -42,14 +43,16 @@ class Mixture:
         self.near = NearDuplicates()
         self.tally = tally
         self.rows: Counter[str] = Counter()
-        self.prompts: list[tuple[float, str, SftRow]] = []  # a heap of the test rows with the smallest hashes
+        self.counts: dict[str, SourceCounts] = {}
+        self.trained: Counter[tuple[str, str, str]] = Counter()  # by kind, source and licence
+        self.tests = OwnTests(data.seed)
         self.late_bad: dict[str, deque[UnpairedRow]] = {split: deque() for split in SPLITS}
         self.files: dict[str, TextIO] = {}
         self.stack = ExitStack()
 
     def __enter__(self) -> Mixture:
         names = [f"{kind}/{split}" for kind in ("sft", "pairs", "unpaired") for split in SPLITS]
-        for name in [*names, "mcq", "generation", "dropped"]:
+        for name in [*names, "own", "dropped"]:
             file = (self.folder / f"{name}.jsonl").open("a", encoding="utf-8", newline="\n")
             self.files[name] = self.stack.enter_context(file)
         return self
@@ -60,46 +63,68 @@ class Mixture:
                 self._write(f"unpaired/{split}", row)
         if not self.data.shipped and not self.rows["sft/train"]:
             self._teach_good_answers()
-        for *_, prompt in sorted(self.prompts, key=lambda item: item[:2], reverse=True):
-            self._write("generation", own_generation_row(prompt, f"gen-{prompt['id']}"))
+        for test in self.tests.rows():
+            self._write("own", test)
         self.stack.close()
 
-    def add(self, source: Source) -> None:
+    def add(self, source: Source) -> SourceCounts:
+        """Every row of a source; raises PipelineError where it loses too many."""
+        counts = self.counts[source.name] = SourceCounts()
         found: Iterable[tuple[str, ReadRow, str]]
-        found = tqdm(read_source(source), desc=f"prepare {source.name}", unit="row")
+        found = tqdm(read_source(source, counts.left), desc=f"prepare {source.name}", unit="row")
         for kind, row, place in found:
             if "reason" in row:
+                counts.skipped[row["reason"]] += 1
                 self._write("dropped", self.tally.drop(place, row, row["reason"], row["message"]))
-            elif "question" in row:
-                self._write("mcq", row)
+                continue
+            counts.read += 1
+            counts.licenses[row["license"]] += 1
+            if "question" in row:
+                counts.kept["own"] += 1
+                self.tests.add(source.name, row, source.test_limit)
             else:
-                self._add_answer(kind, row, place, source.weight)
+                self._add_answer(kind, row, place, source, counts)
+        check_losses(source, counts)
+        return counts
 
-    def _add_answer(self, kind: str, row: SftRow | PairRow | UnpairedRow, place: str, weight: float) -> None:
+    def _add_answer(
+        self, kind: str, row: SftRow | PairRow | UnpairedRow, place: str, source: Source, counts: SourceCounts
+    ) -> None:
+        if "label" in row:
+            counts.labels_read[row["label"]] += 1
         kept, dropped = screen(row, place, self.data, self.tally)
         reason = "" if kept is None else self._repeats(kept)
         if kept is None or reason:
-            self._write("dropped", dropped or self.tally.drop(place, row, reason))
+            record = dropped or self.tally.drop(place, row, reason)
+            counts.dropped[record["reason"]] += 1
+            self._write("dropped", record)
             return
+        if "label" in kept:
+            counts.labels_kept[kept["label"]] += 1
         split = side_of(kept["id"], self.data.seed, self.data.validation_share, self.data.test_share)
-        for copy in copies(kept, weight, self.data.seed) if split == "train" else [kept]:
+        if split == "test":  # asked beside ours, as a set of the source's own
+            counts.kept["own"] += 1
+            self.tests.add(source.name, kept, source.test_limit)
+            return
+        for copy in copies(kept, source.weight, self.data.seed) if split == "train" else [kept]:
+            counts.kept[f"{kind}/{split}"] += 1
+            if split == "train":
+                self.trained[kind, source.name, copy["license"]] += 1
             self._write(f"{kind}/{split}", copy)
             if "chosen" in copy:
                 self._write_singles(split, copy)
-        if split == "test" and "completion" in kept and "label" not in kept:
-            self._keep_prompt(kept)
 
     def _repeats(self, row: Mapping[str, object]) -> str:
         """Why the row may not stand beside the rows before it and the evaluation sets; empty where it may."""
         said = said_by(row)
         key = text_key(said)
         if key in self.seen:
-            return "says the same as a row before it"
+            return SAME
         self.seen.add(key)
         if any(self.evaluation.overlaps(part) for part in texts_of(row)):
             return "shares its words with an evaluation set"
         if self.near.first_like(said) is not None:
-            return "a near copy of a row before it"
+            return NEAR
         return ""
 
     def _write_singles(self, split: str, pair: PairRow) -> None:
@@ -119,13 +144,6 @@ class Mixture:
                     if row.pop("label"):
                         row.pop("pair", None)
                         self._write(f"sft/{split}", row | {"flaw": None})
-
-    def _keep_prompt(self, row: SftRow) -> None:
-        item = (-unit_interval(self.data.seed, "generation", row["id"]), row["id"], row)
-        if len(self.prompts) < self.data.generation_prompts:
-            heapq.heappush(self.prompts, item)
-        else:
-            heapq.heappushpop(self.prompts, item)
 
     def _write(self, name: str, row: Mapping[str, object]) -> None:
         self.rows[name] += 1

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from stages.core import paths
+from stages.core.draws import unit_interval
 from stages.core.errors import PipelineError
 from stages.core.files import Row, read_jsonl
 from stages.core.params import EvaluateBudget, OwnTest, Rows, Source
@@ -49,6 +50,9 @@ def read_held_out(budget: EvaluateBudget, own: Sequence[OwnTest] = ()) -> HeldOu
     Raises PipelineError where generation prompts, questions or pairs are missing; the hand-written sets may be empty.
     """
     generation = _needed(paths.GENERATION, budget.generation_prompts)
+    tests = read_own(own)
+    for kind, row in of_sources({test.name for test in own}):
+        tests[kind].append(row)
     return HeldOut(
         generation=generation,
         mcq=_needed(paths.MCQ, budget.mcq_questions),
@@ -57,8 +61,18 @@ def read_held_out(budget: EvaluateBudget, own: Sequence[OwnTest] = ()) -> HeldOu
         culture=_first(paths.prepared_evaluation("culture"), budget.culture_questions),
         dialect=_first(paths.prepared_evaluation("dialect"), budget.dialect_questions),
         text=prose_of(generation),
-        own=read_own(own),
+        own=tests,
     )
+
+
+def of_sources(names: Collection[str]) -> Iterator[tuple[str, Row]]:
+    """The held-out rows of data.sources, as `prepare` left them; ``names`` are those of evaluate.own, which differ."""
+    for row in read_jsonl(paths.OWN_TESTS):
+        if row["set"] in names:
+            raise PipelineError(
+                f"{row['set']!r} names a source and a test set of evaluate.own in params.yaml: rename one of them"
+            )
+        yield row.pop("asked"), row
 
 
 def _needed(path: Path, limit: int) -> list[Row]:
@@ -83,7 +97,11 @@ def read_own(tests: Sequence[OwnTest]) -> dict[str, list[Row]]:
     for test in tests:
         if not re.fullmatch(r"[a-z0-9-]+", test.name):
             raise PipelineError(f"evaluate.own: the name {test.name!r} may hold a-z, 0-9 and - only: rename it")
-        for kind, row in _harness_items(test) if test.prompts != "ours" else _own_rows(test):
+        items = list(_harness_items(test) if test.prompts != "ours" else _own_rows(test))
+        taken = sorted(items, key=lambda item: unit_interval(ORDER_SEED, item[1]["id"]))[: test.limit]
+        if len(taken) < len(items):
+            print(f"evaluate.own: {test.name}: {len(taken)} of {len(items)} rows are asked (limit), drawn by a hash")
+        for kind, row in taken:
             found[kind].append(row | {"set": test.name})
     return found
 
@@ -95,15 +113,33 @@ def _source(test: OwnTest) -> Source:
 
 
 def _own_rows(test: OwnTest) -> Iterator[tuple[str, Row]]:
-    """Rows of any layout that data.sources takes, through the same reader."""
+    """Rows of any layout that data.sources takes, through the same reader. A question stands there once.
+
+    Raises PipelineError for one that stands there twice with different answers.
+    """
+    asked: dict[str, tuple[str, str]] = {}
+    repeated = 0
     for kind, row, where in read_source(_source(test)):
         if "reason" in row:  # in a set of the hub, which the user cannot mend
             print(f"evaluate.own: {test.name}: {where} is left out: {row['message']}")
             continue
         if kind not in OWN_KINDS:
             raise PipelineError(f"{where}: a test set needs prompts with references, pairs or questions, found {kind}")
+        if "question" in row:
+            question, right = f"{row['question']} {sorted(row['choices'])}", row["choices"][row["answer"]]
+            if question in asked:
+                before, answer = asked[question]
+                if answer != right:
+                    raise PipelineError(
+                        f"{where}: the question of {before} with another answer ({right!r}, there {answer!r}): keep one"
+                    )
+                repeated += 1
+                continue
+            asked[question] = where, right
         prompt = own_generation_row(row, row["id"]) if "completion" in row and "label" not in row else None
         yield OWN_KINDS[kind], dict(prompt or row)
+    if repeated:
+        print(f"evaluate.own: {test.name}: {repeated} questions stand there again and are asked once")
 
 
 def _harness_items(test: OwnTest) -> Iterator[tuple[str, Row]]:
