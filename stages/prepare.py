@@ -15,15 +15,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from stages.arabic.numbers import YEARS, spell
 from stages.core import paths
 from stages.core.errors import PipelineError, run_stage
 from stages.core.files import Row, replaced_folder, write_json, write_jsonl, write_text
-from stages.core.params import Data, Flaws, Params, load_params
+from stages.core.params import Data, Flaws, OwnTest, Params, load_params
 from stages.core.paths import SPLITS
 from stages.core.quantiles import quantiles
 from stages.core.schema import (
@@ -45,7 +45,8 @@ from stages.rows.conventions import equal_length
 from stages.rows.data_page import data_page
 from stages.rows.decontamination import EvaluationIndex
 from stages.rows.raw import Raw, answers, drop_duplicates, drop_record, instructions, read_file, read_folder, skills
-from stages.rows.row_policy import Tally, said_by, screen, text_key, texts_of
+from stages.rows.reading.sources import as_source, read_source
+from stages.rows.row_policy import Tally, row_key, screen, texts_of
 from stages.rows.split import Mentions, held_out, numbers_in, overlap, split_rows
 from stages.rows.user_mixture import Mixture
 
@@ -267,19 +268,51 @@ def with_texts_of(pair: PairRow, half: UnpairedRow) -> UnpairedRow:
     return {**half, "prompt": pair["prompt"], "completion": pair["chosen"] if half["label"] else pair["rejected"]}
 
 
-def evaluation_index(prepared: Prepared) -> EvaluationIndex:
-    """What no source may repeat: the questions of every evaluation set, and the answers of the hand-written ones."""
+def evaluation_index(prepared: Prepared, numbers: Iterable[int], params: Params) -> EvaluationIndex:
+    """What no source may repeat: the questions of every evaluation set, the user's own included, and the answers of
+    those that were written by hand or are the user's."""
     prompts = prepared.generation + prepared.tuning
     asked = [row["prompt"][-1]["content"] for row in prompts]
     asked += [row["question"] for row in prepared.mcq + prepared.culture + prepared.dialect]
     written = [row["references"][0] for row in prompts if row["task"] == "open"]
-    return EvaluationIndex([*asked, *written, *(text for row in prepared.safety for text in texts_of(row))])
+    written += [text for row in prepared.safety for text in texts_of(row)]
+    for test in params.evaluate.own:
+        for row in test_rows(test):
+            asked.append(question_of(row))
+            written += [turn["content"] for field in ("completion", "chosen") for turn in row.get(field, ())]
+    for source in params.data.sources:
+        asked += [question_of(row) for kind, row, _ in read_source(source, say=lambda line: None) if kind == "mcq"]
+    return EvaluationIndex(written, asked, numbers)
+
+
+def test_rows(test: OwnTest) -> Iterator[Row]:
+    """The rows of a test set of the user's that can be read as they stand, whoever's prompts it is asked with."""
+    for _, row, _ in read_source(as_source(test), say=lambda line: None):
+        if "reason" not in row:
+            yield cast(Row, row)
+
+
+def question_of(row: Mapping[str, Any]) -> str:
+    """What a row asks: its question, or its last turn."""
+    return str(row["question"] if "question" in row else row["prompt"][-1]["content"])
 
 
 def known_texts(prepared: Prepared) -> set[int]:
-    """The hashes of what our own rows to train on say, which no source may say again."""
-    trained = (rows for kind in (prepared.sft, prepared.pairs) for rows in kind.values())
-    return {text_key(said_by(row)) for rows in trained for row in rows}
+    """The keys of our own rows to train on, which no source may say again."""
+    ours = ((kind, rows) for kind, by_split in prepared.by_kind().items() for rows in by_split.values())
+    return {row_key(kind, row) for kind, rows in ours for row in rows}
+
+
+def trained_rows(prepared: Prepared, mixture: Mixture) -> Row:
+    """{kind: [{source, license, rows}]} of what may be trained on: ours under `shipped`, and each source's."""
+    found: Row = {}
+    for kind, by_split in prepared.by_kind().items():
+        ours = Counter(("shipped", row["license"]) for row in by_split["train"])
+        theirs = Counter({(name, terms): n for (own, name, terms), n in mixture.trained.items() if own == kind})
+        found[kind] = [
+            {"source": source, "license": terms, "rows": n} for (source, terms), n in sorted((ours + theirs).items())
+        ]
+    return found
 
 
 def check_trainable(params: Params, counts: Mapping[str, int]) -> None:
@@ -331,15 +364,21 @@ def main() -> None:
             write_jsonl(folder / f"{name}.jsonl", rows)
         write_jsonl(folder / "dropped.jsonl", [*duplicates, *unfair, *flagged])
         write_text(folder / "corpus.txt", text)
-        with Mixture(folder, data, evaluation_index(prepared), known_texts(prepared), tally) as mixture:
-            for source in data.sources:
-                mixture.add(source)
+        hidden = {int(key.split(":")[1]) for key in held_out(key_sides, "number:")} if data.sources else set()
+        index = evaluation_index(prepared, hidden, params) if data.sources else EvaluationIndex(())
+        with Mixture(folder, data, index, known_texts(prepared), tally) as mixture:
+            mixture.mix(data.sources)
         check_trainable(
             params,
             {kind: len(rows["train"]) + mixture.rows[f"{kind}/train"] for kind, rows in prepared.by_kind().items()},
         )
     summary["checks"] = tally.as_row()
     summary["own"] = dict(mixture.rows)
+    summary["sources"] = {name: counts.as_row() for name, counts in mixture.counts.items()}
+    summary["trained"] = trained_rows(prepared, mixture)
+    if data.sources:
+        summary["overlap"] |= {f"own_{name}": count for name, count in mixture.overlap.counts().items()}
+        summary["own_rows_in_groups_too_large_to_hold_out"] = mixture.groups.rows_in_large_groups()
     write_json(paths.DATA_METRICS, summary)
     write_text(paths.DATA_PAGE, data_page(summary))
     print(f"prepare: {len(raws)} raw rows, {len(duplicates) + len(unfair)} dropped; {summary['prepared']}")

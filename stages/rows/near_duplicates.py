@@ -1,57 +1,115 @@
-"""Near duplicates in a stream of texts: MinHash over word trigrams, with `rensa`'s own deduplicator.
+"""Near duplicates among rows of one kind and label: MinHash finds candidates, and their words decide.
 
-The similarity is the Jaccard index of the sets of word trigrams, estimated by MinHash (Broder 1997). Candidates are
-found by banding (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, 3.4): 128 values in 16 bands of 8 make a
-candidate of a pair of similarity 0.8 with probability 0.95, of 0.9 with 0.9999. A candidate counts only if its
-estimated similarity, of standard error 0.03, reaches the threshold. The same texts in the same order give the same
-answers, on every machine.
+What rows share by design is no copy: a document before its questions, an instruction before its texts, a system
+prompt. So a row is compared by its last question and its answers, and two rows are copies only if both are alike in
+nearly all their words.
 
-Measured on one core of a shared EPYC, texts of 60 words, one in twenty a near duplicate:
-
-    texts       texts a second   memory
-    10,000      34,800             25 MB
-    100,000     33,500            206 MB
-    1,000,000   14,100          2,789 MB
-
-A hash table in Python, which stood here before, gave the very same answers at 6,200 texts a second in 521 bytes each.
-Texts of which most words are one phrase are candidates of each other, so the time of a text grows with their number:
-36,000 texts that share 120 of their 170 words (similarity 0.6) went at 2,400 a second.
+Candidates: MinHash (Broder 1997) over word trigrams of the edges of the question and of the answers, in 16 bands of 8
+values (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, 3.4): a pair of similarity 0.8 is found with
+probability 0.95, one of 0.9 with 0.9999. The edges hold what differs where a long text is shared. The texts wait in a
+temporary file, so memory holds sketches and places alone. The same rows in the same order give the same answers.
 """
 
 from __future__ import annotations
 
+import tempfile
+from array import array
+from collections import Counter
 from collections.abc import Sequence
 
-from rensa import RMinHash, RMinHashDeduplicator
+from rensa import RMinHash, RMinHashLSH
 
-THRESHOLD = 0.8
+THRESHOLD = 0.8  # Jaccard index of the trigrams; the bands are made for it
 SHINGLE_WORDS = 3
 VALUES, BANDS, SEED = 128, 16, 1
+EDGE_WORDS = 20  # at either end of a question
+QUESTION_SHARE = 0.05  # of the words of a question may be others, and one word of any
+ANSWER_SHARE = 0.1  # of the words of the answers may be others: none below ten words
+MOST_CANDIDATES = 50  # compared word by word; more begin and end alike and are no copies
 
 
 class NearDuplicates:
-    """Remembers the texts that are like none before them."""
+    """Remembers the rows that are copies of none before them; open it as a context."""
 
-    def __init__(self, threshold: float = THRESHOLD) -> None:
-        self.asked = 0
-        self.remembered = RMinHashDeduplicator(threshold, VALUES, use_lsh=True, num_bands=BANDS, seed=SEED)
+    def __init__(self) -> None:
+        self.index = RMinHashLSH(threshold=THRESHOLD, num_perm=VALUES, num_bands=BANDS)
+        self.texts = tempfile.TemporaryFile()  # noqa: SIM115  (closed by __exit__)
+        self.places = array("Q")  # of each remembered row in the file, and of the end
 
-    def first_like(self, text: str) -> int | None:
-        """The number, from 0 in the order of asking, of the earliest remembered text that is like this one.
+    def __enter__(self) -> NearDuplicates:
+        return self
 
-        Texts are compared as they stand: give them at the light level. None remembers the text. A text without words
-        is like nothing and not remembered.
+    def __exit__(self, *exception: object) -> None:
+        self.texts.close()
+
+    def first_like(self, question: str, answer: str) -> int | None:
+        """The number, from 0 in the order of remembering, of the first row of which this is a copy.
+
+        Texts are compared as they stand: give them at the light level. None remembers the row. A row without words is
+        like nothing and not remembered.
         """
-        number = self.asked
-        self.asked += 1
-        words = text.split()
-        if not words:
+        asked, said = question.split(), answer.split()
+        if not asked and not said:
             return None
         sketch = RMinHash(VALUES, SEED)
-        sketch.update(word_runs(words, SHINGLE_WORDS))
-        if self.remembered.add(str(number), sketch):
-            return None
-        return min(map(int, self.remembered.get_duplicates(sketch)))
+        sketch.update(shingles(asked, said))
+        for number in sorted(self.index.query(sketch))[:MOST_CANDIDATES]:
+            if are_copies(asked, said, *self._read(number)):
+                return int(number)
+        self.index.insert(len(self.places), sketch)
+        self.places.append(self.texts.seek(0, 2))
+        self.texts.write(f"{question}\n{answer}\n".encode())
+        return None
+
+    def _read(self, number: int) -> tuple[list[str], list[str]]:
+        self.texts.seek(self.places[number])
+        question, answer = (self.texts.readline().decode().split() for _ in range(2))
+        return question, answer
+
+
+def are_copies(asked: Sequence[str], said: Sequence[str], question: Sequence[str], answer: Sequence[str]) -> bool:
+    """Whether two rows, as words of their questions and answers, say the same but for a few words."""
+    if differing(said, answer) > 2 * int(ANSWER_SHARE * min(len(said), len(answer))) or not alike(asked, question):
+        return False
+    one, other = set(shingles(asked, said)), set(shingles(question, answer))
+    return len(one & other) >= THRESHOLD * len(one | other)
+
+
+def shingles(asked: Sequence[str], said: Sequence[str]) -> list[str]:
+    """Word trigrams of the edges of a question and of its answers."""
+    return word_runs([*edges(asked), *said], SHINGLE_WORDS)
+
+
+def alike(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether two questions are one but for a word, or for few words here and there.
+
+    Between what both begin and end with, such questions still share most words. Different texts behind one
+    instruction, and different questions behind one document, do not.
+    """
+    start = common(one, other)
+    end = common(one[start:][::-1], other[start:][::-1])
+    first, second = one[start : len(one) - end], other[start : len(other) - end]
+    apart = differing(first, second)
+    few = 2 * int(QUESTION_SHARE * min(len(one), len(other)))
+    return apart <= 2 or (apart <= few and 2 * apart <= len(first) + len(second))
+
+
+def common(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many words both begin with."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def differing(one: Sequence[str], other: Sequence[str]) -> int:
+    """Words of either that the other has not: an exchanged word counts twice, and so do words in another order."""
+    if sorted(one) == sorted(other):
+        return 0 if list(one) == list(other) else 2
+    first, second = Counter(one), Counter(other)
+    return (first - second).total() + (second - first).total()
+
+
+def edges(words: Sequence[str]) -> list[str]:
+    """The first and the last words; all of them where there are few."""
+    return list(words) if len(words) <= 2 * EDGE_WORDS else [*words[:EDGE_WORDS], *words[-EDGE_WORDS:]]
 
 
 def word_runs(words: Sequence[str], length: int) -> list[str]:

@@ -19,6 +19,7 @@ from stages.rows.row_flags import flags_of
 EXAMPLES_PER_REASON = 5  # of each flag and each reason, shown in metrics/data.json and metrics/data.md
 SHOWN_CHARACTERS = 160
 SAME, NEAR = "says the same as a row before it", "a near copy of a row before it"
+ASKED = "shares its words with an evaluation set"
 COPY_REASONS = (SAME, NEAR)
 TEXT_FIELDS = ("prompt", "completion", "chosen", "rejected")
 
@@ -78,14 +79,16 @@ def texts_of(row: Mapping[str, object]) -> Iterator[str]:
         yield str(row["question"])
 
 
-def said_by(row: Mapping[str, object]) -> str:
-    """Everything the row says, at the light level."""
-    return light(" ".join(texts_of(row)))
+def row_key(kind: str, row: Mapping[str, object]) -> int:
+    """Eight bytes of a hash: equal for rows of one kind and label that say the same, at the light level."""
+    said = light(" ".join(texts_of(row)))
+    return int.from_bytes(blake2b(f"{kind} {row.get('label')} {said}".encode(), digest_size=8).digest())
 
 
-def text_key(said: str) -> int:
-    """Eight bytes of a hash: equal for rows that say the same."""
-    return int.from_bytes(blake2b(said.encode(), digest_size=8).digest())
+def question_and_answers(row: Mapping[str, object]) -> tuple[str, str]:
+    """What near duplicates are looked for in: the last turn of the user, and all answers, at the light level."""
+    question = cast(Messages, row["prompt"])[-1]["content"]
+    return light(question), light(" ".join(contents(row, "completion", "chosen", "rejected")))
 
 
 def _masked(turns: Messages) -> Messages:

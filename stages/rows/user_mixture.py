@@ -1,16 +1,19 @@
 """The sources of params.yaml, streamed into the prepared files: memory grows with the number of rows, not with texts.
 
-A row that passes the checks, repeats no other and shares no eight words with an evaluation set goes to a split by a
-hash of its id. Test rows become generation prompts too; multiple-choice questions are for evaluation only. Sources
-that train alone and hold no SFT rows teach SFT by the answers that were preferred or labelled good.
+Every source is read twice: once to join the rows that share a prompt, a reference or a passage, then to check each row
+and write it. A row that passes the checks, copies no other of its kind and label, and holds nothing of an evaluation
+set goes to the side of its group. Test rows and multiple-choice questions are asked beside ours, as sets of their
+source's own. Sources that train alone and hold no SFT rows teach SFT by the answers that were preferred or labelled
+good.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import TextIO, TypeVar, cast
 
@@ -24,10 +27,10 @@ from stages.rows.decontamination import EvaluationIndex
 from stages.rows.near_duplicates import NearDuplicates
 from stages.rows.own_tests import OwnTests
 from stages.rows.prepared_rows import singles
-from stages.rows.reading.sources import read_source
-from stages.rows.row_policy import NEAR, SAME, Tally, said_by, screen, text_key, texts_of
+from stages.rows.reading.sources import SKIPPED, read_source
+from stages.rows.row_policy import ASKED, NEAR, SAME, Tally, question_and_answers, row_key, screen
 from stages.rows.source_counts import SourceCounts, check_losses
-from stages.rows.split import side_of
+from stages.rows.user_groups import Overlap, UserGroups
 
 BAD_BEHIND_GOOD = 8  # pairs between the halves of a pair in the unpaired file
 
@@ -35,16 +38,20 @@ R = TypeVar("R", bound=SftRow | PairRow | UnpairedRow)
 
 
 class Mixture:
-    """Where the rows of every source go; open it as a context, then ``add`` one source after another."""
+    """Where the rows of every source go; open it as a context, then ``mix`` the sources."""
 
     def __init__(self, folder: Path, data: Data, evaluation: EvaluationIndex, seen: set[int], tally: Tally) -> None:
         self.folder, self.data, self.evaluation = folder, data, evaluation
-        self.seen = seen  # 8-byte hashes of every text so far, ours included
-        self.near = NearDuplicates()
+        self.seen = seen  # `row_key` of every row so far, ours included
+        self.near: dict[str, NearDuplicates] = {}  # by kind and label
+        self.groups = UserGroups(data.seed, data.validation_share, data.test_share)
+        self.overlap = Overlap()
         self.tally = tally
         self.rows: Counter[str] = Counter()
         self.counts: dict[str, SourceCounts] = {}
         self.trained: Counter[tuple[str, str, str]] = Counter()  # by kind, source and licence
+        self.numbers = count()  # of the rows with a prompt, in the order of both readings
+        self.names: dict[str, str] = {}  # of sources, by what their rows say of where they are from
         self.tests = OwnTests(data.seed)
         self.late_bad: dict[str, deque[UnpairedRow]] = {split: deque() for split in SPLITS}
         self.files: dict[str, TextIO] = {}
@@ -67,8 +74,20 @@ class Mixture:
             self._write("own", test)
         self.stack.close()
 
-    def add(self, source: Source) -> SourceCounts:
-        """Every row of a source; raises PipelineError where it loses too many."""
+    def mix(self, sources: Sequence[Source]) -> None:
+        """Every row of every source; raises PipelineError where a source loses too many."""
+        for source in sources:
+            self._join(source)
+        for source in sources:
+            self._add(source)
+
+    def _join(self, source: Source) -> None:
+        """The first reading: which rows of this and other sources go to one side together."""
+        for kind, row, _ in read_source(source, say=lambda line: None):
+            if kind != SKIPPED and "prompt" in row:
+                self.groups.add(row)
+
+    def _add(self, source: Source) -> None:
         counts = self.counts[source.name] = SourceCounts()
         found: Iterable[tuple[str, ReadRow, str]]
         found = tqdm(read_source(source, counts.left), desc=f"prepare {source.name}", unit="row")
@@ -79,21 +98,22 @@ class Mixture:
                 continue
             counts.read += 1
             counts.licenses[row["license"]] += 1
+            self.names[row["source"]] = source.name
             if "question" in row:
                 counts.kept["own"] += 1
                 self.tests.add(source.name, row, source.test_limit)
             else:
                 self._add_answer(kind, row, place, source, counts)
         check_losses(source, counts)
-        return counts
 
     def _add_answer(
         self, kind: str, row: SftRow | PairRow | UnpairedRow, place: str, source: Source, counts: SourceCounts
     ) -> None:
+        number = next(self.numbers)
         if "label" in row:
             counts.labels_read[row["label"]] += 1
         kept, dropped = screen(row, place, self.data, self.tally)
-        reason = "" if kept is None else self._repeats(kept)
+        reason = "" if kept is None else self._repeats(kind, kept)
         if kept is None or reason:
             record = dropped or self.tally.drop(place, row, reason)
             counts.dropped[record["reason"]] += 1
@@ -101,31 +121,30 @@ class Mixture:
             return
         if "label" in kept:
             counts.labels_kept[kept["label"]] += 1
-        split = side_of(kept["id"], self.data.seed, self.data.validation_share, self.data.test_share)
+        split = self.groups.side(number)
+        self.overlap.add(row, split)
         if split == "test":  # asked beside ours, as a set of the source's own
             counts.kept["own"] += 1
             self.tests.add(source.name, kept, source.test_limit)
             return
         for copy in copies(kept, source.weight, self.data.seed) if split == "train" else [kept]:
             counts.kept[f"{kind}/{split}"] += 1
-            if split == "train":
-                self.trained[kind, source.name, copy["license"]] += 1
             self._write(f"{kind}/{split}", copy)
             if "chosen" in copy:
                 self._write_singles(split, copy)
 
-    def _repeats(self, row: Mapping[str, object]) -> str:
+    def _repeats(self, kind: str, row: Mapping[str, object]) -> str:
         """Why the row may not stand beside the rows before it and the evaluation sets; empty where it may."""
-        said = said_by(row)
-        key = text_key(said)
+        key = row_key(kind, row)
         if key in self.seen:
             return SAME
         self.seen.add(key)
-        if any(self.evaluation.overlaps(part) for part in texts_of(row)):
-            return "shares its words with an evaluation set"
-        if self.near.first_like(said) is not None:
-            return NEAR
-        return ""
+        if self.evaluation.asks(row):
+            return ASKED
+        alike = f"{kind} {row.get('label')}"
+        if alike not in self.near:
+            self.near[alike] = self.stack.enter_context(NearDuplicates())
+        return NEAR if self.near[alike].first_like(*question_and_answers(row)) is not None else ""
 
     def _write_singles(self, split: str, pair: PairRow) -> None:
         good, bad = singles(pair, self.data.unpaired_bad_share, self.data.seed)
@@ -147,6 +166,9 @@ class Mixture:
 
     def _write(self, name: str, row: Mapping[str, object]) -> None:
         self.rows[name] += 1
+        kind, _, split = name.partition("/")
+        if split == "train":
+            self.trained[kind, self.names[str(row["source"])], str(row["license"])] += 1
         self.files[name].write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")
 
 

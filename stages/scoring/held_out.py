@@ -6,17 +6,17 @@ import random
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from stages.core import paths
 from stages.core.draws import unit_interval
 from stages.core.errors import PipelineError
 from stages.core.files import Row, read_jsonl
-from stages.core.params import EvaluateBudget, OwnTest, Rows, Source
+from stages.core.params import EvaluateBudget, OwnTest
 from stages.rows.conventions import own_generation_row
 from stages.rows.reading.layouts import detect, own_id
-from stages.rows.reading.sources import read_source, records, settled
+from stages.rows.reading.sources import as_source, read_source, records, settled
 from stages.rows.reading.values import Refusal
 from stages.scoring.harness import render
 from stages.scoring.language_modelling import prose_of
@@ -106,12 +106,6 @@ def read_own(tests: Sequence[OwnTest]) -> dict[str, list[Row]]:
     return found
 
 
-def _source(test: OwnTest) -> Source:
-    """The test set as a source; of a conversation the last answer is scored."""
-    settings = {field.name: getattr(test, field.name) for field in fields(Rows)}
-    return Source(**settings, license="not recorded", turns="last")
-
-
 def _own_rows(test: OwnTest) -> Iterator[tuple[str, Row]]:
     """Rows of any layout that data.sources takes, through the same reader. A question stands there once.
 
@@ -119,7 +113,7 @@ def _own_rows(test: OwnTest) -> Iterator[tuple[str, Row]]:
     """
     asked: dict[str, tuple[str, str]] = {}
     repeated = 0
-    for kind, row, where in read_source(_source(test)):
+    for kind, row, where in read_source(as_source(test)):
         if "reason" in row:  # in a set of the hub, which the user cannot mend
             print(f"evaluate.own: {test.name}: {where} is left out: {row['message']}")
             continue
@@ -143,7 +137,7 @@ def _own_rows(test: OwnTest) -> Iterator[tuple[str, Row]]:
 
 
 def _harness_items(test: OwnTest) -> Iterator[tuple[str, Row]]:
-    source = settled(_source(test))
+    source = settled(as_source(test))
     seen: Counter[str] = Counter()
     for where, file, _, record in records(source):
         seen[file] += 1

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import cast
 
 from stages.core.errors import PipelineError
-from stages.core.params import Source
+from stages.core.params import OwnTest, Rows, Source
 from stages.core.schema import OwnRow, ReadRow
 from stages.rows.reading.columns import ColumnMap
 from stages.rows.reading.formats import expand, place_of_rows, read_rows
@@ -43,6 +43,12 @@ PlacedRecord = tuple[str, str, str, Record | Refusal]
 # What is read of no row, as it is counted and said.
 EARLIER = "earlier answers of conversations are context alone"
 REASONING = "answers are read without their reasoning"
+
+
+def as_source(test: OwnTest) -> Source:
+    """A test set as a source; of a conversation the last answer is scored."""
+    settings = {field.name: getattr(test, field.name) for field in fields(Rows)}
+    return Source(**settings, license="not recorded", turns="last")
 
 
 def read_source(
