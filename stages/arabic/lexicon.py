@@ -202,7 +202,7 @@ class _Lexicon:
         return sorted({self.symbols[each] for form in forms for each in self.forms_with[form]})
 
     def _refuse(self, why: str) -> NoReturn:
-        raise PipelineError(f"{self.path}:{self.line}: {why}: mend the line")
+        raise PipelineError(f"{self.path}:{self.line}: {why}: fix the line")
 
 
 def _without_prefixes(word: str) -> Iterator[str]:
