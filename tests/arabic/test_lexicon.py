@@ -126,7 +126,7 @@ def test_what_an_ordinary_word_resembles_is_flagged_all_the_same(text: str, cate
     assert category in flag(text)
 
 
-@pytest.mark.skipif(not HATECHECK.exists(), reason="needs the data sets beside the project")
+@pytest.mark.skipif(not HATECHECK.exists(), reason="needs the files that users reported, in ../shared")
 def test_false_alarms_are_few_on_hatecheck_and_its_recall_is_kept() -> None:
     with HATECHECK.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
