@@ -30,7 +30,7 @@ COLUMNS = (OWN, BALANCED, PICKED, BESIDE)
 
 @dataclass(frozen=True)
 class OwnSet:
-    """One set with the number of its ``rows``; ``chance`` and ``constant`` (the constant answer) where it has questions.
+    """One set with its number of ``rows``; ``chance`` and ``constant`` (the constant answer) where it has questions.
 
     ``has_pairs``: its preferred answers are the more probable by chance in half of the pairs.
     """
