@@ -21,10 +21,10 @@ _SENTENCE_WORDS = re.compile(
     r"|have|has|had|sorry|please|my|your|this|that|there|what|how|je|ne|pas|ich|nicht|yo|est|sont)\b",
     re.IGNORECASE,
 )
-# Code between backticks, addresses, formulas of LaTeX, and the letters of other formulas.
+# Code between backticks, addresses, formulas, their letters elsewhere, and names of emoji (:joy:).
 _FENCED = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]+`|https?://\S+|\$\$.*?\$\$|\$[^$\n]+\$|\\\[.*?\\\]|\\\(.*?\\\)"
-    r"|(?<![A-Za-z])(?:[A-Za-z]|sin|cos|tan|log|ln|lim|exp|max|min|mod)(?![A-Za-z])",
+    r"|:[a-z][a-z0-9_]+:|(?<![A-Za-z])(?:[A-Za-z]|sin|cos|tan|log|ln|lim|exp|max|min|mod|sqrt)(?![A-Za-z])",
     re.DOTALL,
 )
 _ASKS_FOR_CODE = re.compile(

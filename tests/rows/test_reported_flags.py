@@ -14,6 +14,7 @@ from stages.rows.row_policy import Tally, screen
 from tests.support.clones import ROOT
 
 SHARED = ROOT.parent / "shared"
+DATA = load_params(ROOT / paths.PARAMS).data
 CASES = SHARED / "cases" / "published-data"
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="needs the files that users reported, in ../shared")
 
@@ -25,7 +26,7 @@ def turn(role: str, text: str) -> list[dict[str, str]]:
 def screened(row: Row) -> tuple[bool, list[str]]:
     """Whether the default policy keeps a row, and its flags."""
     tally = Tally()
-    kept, _ = screen(row, "own.jsonl:1", load_params(ROOT / paths.PARAMS).data, tally)
+    kept, _ = screen(row, "own.jsonl:1", DATA, tally)
     return kept is not None, sorted(tally.flags)
 
 

@@ -152,6 +152,7 @@ def test_a_flag_fires_on_what_it_names(flag: str, answer: str) -> None:
         "offensive",
         "```python\nprint('hello', end='')\n```",
         "f(x) = 2x + 3 - sin(x) + 5y",
+        "الحب لا يشيخ يا صديقي :revolving_hearts::revolving_hearts::revolving_hearts:",
     ],
 )
 def test_what_only_resembles_a_flaw_has_no_flag(answer: str) -> None:
