@@ -68,7 +68,7 @@ def main() -> None:
         write_text(folder / "report.md", text)
         write_text(folder / "report.html", page.build(text, folder / "plots", answers, printed))
         for model in params.models:
-            write_text(folder / "cards" / f"{model}.md", card(model, params, found.methods, found.training))
+            write_text(folder / "cards" / f"{model}.md", card(model, params, found.methods, found.training, found.data))
     print(f"report: {paths.REPORT}/report.md, report.html, {len(plots)} plots and {len(params.models)} model cards")
 
 

@@ -19,7 +19,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, Pre
 from stages.bases.loading import attention_implementation
 from stages.bases.tokens import stop_token_id
 from stages.core.errors import PipelineError
-from stages.core.files import read_json
+from stages.core.files import Row
 from stages.core.params import Profile
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json")
@@ -38,10 +38,13 @@ class Weights:
 
 def check_folder(source: Path) -> Weights:
     """Raise PipelineError for what cannot be a base as it lies there; returns its weights."""
+    for name in (*TOKENIZER_FILES, *(file.name for file in sorted(source.glob("*.json")))):
+        if (source / name).is_file():
+            check_fetched(source / name)
     adapter = source / "adapter_config.json"
     if not (source / "config.json").exists():
         if adapter.exists():
-            of = json.loads(adapter.read_text(encoding="utf-8")).get("base_model_name_or_path") or "a base"
+            of = read_object(adapter).get("base_model_name_or_path") or "a base"
             raise PipelineError(
                 f"{source} is an adapter of {of} and no base: merge it into that base (PeftModel.merge_and_unload, "
                 "then save_pretrained) and name the merged folder"
@@ -52,7 +55,7 @@ def check_folder(source: Path) -> Weights:
             f"{source} holds an adapter (adapter_config.json) beside a base, which transformers would put on without a "
             "word: move the adapter elsewhere, or merge it and save the merged model"
         )
-    config = read_json(source / "config.json")
+    config = read_object(source / "config.json")
     quantised = config.get("quantization_config")
     if quantised:
         method = quantised.get("quant_method", "an unnamed method") if isinstance(quantised, dict) else quantised
@@ -77,7 +80,7 @@ def find_weights(source: Path) -> Weights:
     if single.exists():
         read = [single]
     elif index.exists():
-        read = [source / name for name in sorted(set(read_json(index).get("weight_map", {}).values()))]
+        read = [source / name for name in sorted(set(_weight_map(index).values()))]
         missing = [file.name for file in read if not file.exists()]
         if missing:
             raise PipelineError(
@@ -94,11 +97,35 @@ def find_weights(source: Path) -> Weights:
     return Weights(tuple(read), tuple(file for file in files if file not in read))
 
 
-def check_weights(file: Path) -> None:
-    """Raise PipelineError for a file that is cut off, damaged, or only a pointer of Git LFS."""
+def read_object(file: Path) -> Row:
+    """The JSON object of a base's file; raises PipelineError where it holds none."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:  # of UTF-8 as well
+        raise PipelineError(f"{file} is damaged or cut off ({error}): download or copy it again") from None
+    if not isinstance(value, dict):
+        raise PipelineError(f"{file} holds a {type(value).__name__} and no JSON object: download or copy it again")
+    return value
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    found = read_object(index).get("weight_map")
+    if not isinstance(found, dict) or not found:
+        raise PipelineError(f"{index} names no weights (weight_map): download or copy it again")
+    return found
+
+
+def check_fetched(file: Path) -> None:
+    """Raise PipelineError for what Git LFS leaves in the place of a file."""
     with file.open("rb") as opened:
         if opened.read(len(POINTER)) == POINTER:
-            raise PipelineError(f"{file} is a pointer of Git LFS and not the weights: run `git lfs pull` in its folder")
+            what = "weights" if file.suffix == ".safetensors" else "file"
+            raise PipelineError(f"{file} is a pointer of Git LFS and not the {what}: run `git lfs pull` in its folder")
+
+
+def check_weights(file: Path) -> None:
+    """Raise PipelineError for a file that is cut off, damaged, or only a pointer of Git LFS."""
+    check_fetched(file)
     try:
         with safe_open(file, framework="pt"):
             pass

@@ -15,6 +15,10 @@ from transformers.pytorch_utils import Conv1D
 from stages.core.errors import PipelineError
 
 MIXTURE = ("expert", "router")  # parts of a mixture-of-experts block, which stay as they are
+TOWERS = {  # parts of the name of a tower that reads something else than text
+    "its vision part": ("vision", "visual", "image", "video"),
+    "its audio part": ("audio", "speech"),
+}
 GATES = ("gate",)  # a router under the name that Qwen and Mixtral give it
 
 
@@ -39,9 +43,8 @@ def frozen_parts(model: PreTrainedModel) -> list[str]:
     found = []
     if any(is_mixture(name) for name, _ in blocks.named_modules()):
         found.append("the experts and routers of its mixture")
-    if any("vision" in name for name in linear_layers(model)):
-        found.append("its vision part")
-    return found
+    layers = linear_layers(model)
+    return found + [part for part, words in TOWERS.items() if any(word in name for name in layers for word in words)]
 
 
 def decoder_blocks(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
@@ -49,7 +52,7 @@ def decoder_blocks(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     says."""
     wanted = model.config.get_text_config().num_hidden_layers
     for name, module in model.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) == wanted and "vision" not in name:
+        if isinstance(module, nn.ModuleList) and len(module) == wanted and not is_tower(name):
             return name, module
     raise PipelineError(
         f"{type(model).__name__} has no list of {wanted} decoder blocks: list lora.targets in params.yaml"
@@ -59,6 +62,10 @@ def decoder_blocks(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
 def linear_layers(module: nn.Module) -> list[str]:
     """Names of `nn.Linear` and of GPT-2's transposed kind, 4-bit ones included."""
     return [name for name, part in module.named_modules() if isinstance(part, nn.Linear | Conv1D)]
+
+
+def is_tower(name: str) -> bool:
+    return any(word in name for words in TOWERS.values() for word in words)
 
 
 def is_mixture(name: str) -> bool:

@@ -104,6 +104,7 @@ _LETTERS = "letter after the chat prompt, mean over cyclic rotations|{}|normalis
 _PAIRS = "chosen above rejected, ties one half|{}|stop token included|normalisation:none|version:1"
 _TWINS = "{}, ties one half|log-probability per character|normalisation:none|version:1"
 _COUNTED = "{}|counted on the answers as they stand|normalisation:none|version:1"
+_COUNTED_ANEW = _COUNTED.replace("version:1", "version:2")  # since the filter also tells languages and scripts
 _ROUGE = "F1 of the longest common subsequence of words|best reference|normalisation:{}|version:1"
 _DISTANCE = "own greedy answers with their stop token|model minus {}|mean over answers|normalisation:none|version:1"
 _SUM, _CHARACTER, _BYTE = (f"log-probability {unit}" for unit in ("summed", "per character", "per UTF-8 byte"))
@@ -292,7 +293,7 @@ METRICS: tuple[Metric, ...] = (
         value=Mean("generation", "flags", _has_any),
         unit="share",
         definition="answers that the data filter would flag",
-        signature=_COUNTED.format("any flag of the data filter within data.limits"),
+        signature=_COUNTED_ANEW.format("any flag of the data filter within data.limits"),
         column=Column(WRITING, 9, "flagged by the filter"),
     ),
     Metric(

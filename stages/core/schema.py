@@ -564,7 +564,21 @@ class RawCount(TypedDict):
     rows: int
 
 
-class DataCounts(TypedDict):
+class TrainedRows(TypedDict):
+    """How many rows of one source and licence may be trained on."""
+
+    source: str
+    license: str
+    rows: int
+
+
+class Trained(TypedDict):
+    """The part of metrics/data.json that counts licences: ``trained`` goes by kind of rows."""
+
+    trained: dict[str, list[TrainedRows]]
+
+
+class DataCounts(Trained):
     """metrics/data.json."""
 
     raw: dict[str, RawCount]

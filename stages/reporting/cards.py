@@ -15,11 +15,14 @@ from ruamel.yaml import YAML
 from stages.comparison.measured import Training
 from stages.core import paths
 from stages.core.files import Row
+from stages.core.licences import Verdict
 from stages.core.metrics import Metric, as_in_report
 from stages.core.params import HubBase, LocalBase, Params, SftMethod
+from stages.core.schema import Trained
 from stages.reporting.quality import shown
 from stages.reporting.tables import METHODS, Column, Table, integer, significant
 from stages.reporting.templates import Renderer
+from stages.reporting.trained_on import licence, licence_of, sources_table, taught
 
 
 def on_card() -> list[Metric]:
@@ -53,12 +56,14 @@ def named(metric: Metric, row: Row, params: Params) -> str:
     return f"{metric.definition} ({params.evaluate.confidence * 100:g} % interval: {low:g} to {high:g})"
 
 
-def header(model: str, params: Params, index: Row | None = None) -> str:
-    """The YAML between the dashes."""
+def header(model: str, params: Params, terms: Verdict, index: Row | None = None) -> str:
+    """The YAML between the dashes; a licence that is "other" has its name beside it, as the hub asks."""
     base = params.active.base
     method = None if model == "base" else params.train[model].method
-    own = "other" if isinstance(base, LocalBase) else "apache-2.0"
-    fields: Row = {"language": ["ar"], "license": own, "pipeline_tag": "text-generation"}
+    fields: Row = {"language": ["ar"], "license": terms.identifier}
+    if terms.identifier == "other":
+        fields["license_name"] = terms.name
+    fields["pipeline_tag"] = "text-generation"
     if method is not None:
         fields["library_name"] = "peft"
         if isinstance(base, HubBase):
@@ -120,9 +125,19 @@ def places(model: str, params: Params, published: str = "") -> dict[str, str]:
 
 
 def card(
-    model: str, params: Params, methods: Mapping[str, Row], training: Mapping[str, Training], published: str = ""
+    model: str,
+    params: Params,
+    methods: Mapping[str, Row],
+    training: Mapping[str, Training],
+    data: Trained,
+    published: str = "",
 ) -> str:
-    """One card; the base has no training section. ``published``: the name of the folder that leaves this repository."""
+    """One card; the base has no training section. ``data`` is metrics/data.json.
+
+    ``published``: the name of the folder that leaves this repository.
+    """
+    rows = taught(model, params, data)
+    terms = licence(params, rows)
     index = results(model, params, methods[model]) if published else None
     text = Renderer().render(
         "card.md",
@@ -130,7 +145,10 @@ def card(
         params=params,
         OLDEST_PEFT=OLDEST_PEFT,
         confidence=f"{params.evaluate.confidence * 100:g} %",
-        header=header(model, params, index),
+        header=header(model, params, terms, index),
+        sources_table=sources_table(rows) if rows else "",
+        terms=terms,
+        licence_of_base=licence_of(params.active.base),
         training_table=training_table(model, params, training[model]) if model in training else "",
         figures_table=figures_table(methods[model]),
         **places(model, params, published),

@@ -9,7 +9,7 @@ from stages.comparison import side_effects
 from stages.comparison.paired_scores import REFERENCE, places
 from stages.core.metrics import QUALITY, TABLES
 from stages.core.params import Params
-from stages.reporting import cost, opening, provenance, quality, recipes, rules, sections, tables
+from stages.reporting import cost, opening, own_sets, provenance, quality, recipes, rules, sections, tables
 from stages.reporting.answers import answers_section
 from stages.reporting.figures import FIGURES
 from stages.reporting.inputs import Measured, read_files
@@ -60,7 +60,7 @@ def quality_facts(params: Params, found: Measured) -> dict[str, Any]:
         "same_rates": quality.same_rates(found.sweep),
         "further": {title: quality.metrics_table(title, found.methods) for title in TABLES if title != QUALITY},
         "overlap": quality.overlap_table(found.summaries),
-        "own_sets": quality.own_sets(found.summaries),
+        "own_sets": own_sets.own_sets(found.summaries),
         "seeds_table": sections.seeds_table(found.summaries),
         "by_task": sections.by_group(found.grouped("by_task"), ("exact", "contains"), sections.BY_TASK),
         "by_axis": sections.by_group(found.grouped("by_axis"), ("sum", "token"), sections.BY_AXIS),

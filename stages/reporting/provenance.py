@@ -16,7 +16,7 @@ from pathlib import Path
 from stages.core import paths
 from stages.core.errors import PipelineError
 from stages.core.metrics import QUALITY, TABLES
-from stages.reporting import cost, monitors, opening, quality, recipes, sections
+from stages.reporting import cost, monitors, opening, own_sets, quality, recipes, sections
 from stages.reporting.seed_report import audit
 from stages.reporting.tables import Column, Table
 
@@ -31,7 +31,7 @@ def listed() -> list[tuple[str, Sequence[Column]]]:
         *((title, quality.metric_columns(title)) for title in TABLES if title != QUALITY),
         ("Robustness over learning rate and beta", (*quality.GRID, *quality.BEST, quality.AT_RATE)),
         ("Overlap with the references", tuple(column for column, _ in quality.OVERLAP)),
-        ("Your own test files", (quality.OWN,)),
+        ("Your own test files", own_sets.COLUMNS),
         ("Seed by seed", sections.SEEDS),
         ("Training", sections.TRAINING),
         ("Monitors", monitors.MONITORS),

@@ -8,8 +8,8 @@ from typing import Any
 
 from stages.comparison.choices import best_at
 from stages.core.files import Row
-from stages.core.metrics import Metric, as_in_report, in_table, metric
-from stages.core.schema import Apart, Differences, MetricValue, Summary, Sweep, SweepPoint
+from stages.core.metrics import Metric, as_in_report, in_table
+from stages.core.schema import Apart, Differences, Summary, Sweep, SweepPoint
 from stages.reporting.tables import (
     METHODS,
     NONE,
@@ -105,24 +105,6 @@ def overlap_table(summaries: Mapping[str, Summary]) -> Table | None:
 
     rows = [[model, *(shown(summary, keys) for _, keys in OVERLAP)] for model, summary in summaries.items()]
     return Table(["model", *(column for column, _ in OVERLAP)], rows)
-
-
-OWN = Column("…", SUMMARY, "own.<set>.metrics.<column>")
-
-
-def own_sets(summaries: Mapping[str, Summary]) -> dict[str, tuple[int, Table]]:
-    """{name: (rows, table)} of the test files that the user named in params.yaml, whatever they could be scored by."""
-    sets = {}
-    for name, first in next(iter(summaries.values()))["own"].items():
-        found = {model: summary["own"][name]["metrics"] for model, summary in summaries.items()}
-        metrics = list(dict.fromkeys(metric for row in found.values() for metric in row))
-        rows = [[model, *(_own_cell(metric, row.get(metric)) for metric in metrics)] for model, row in found.items()]
-        sets[name] = (first["n"], Table(["model", *map(OWN.named, metrics)], rows))
-    return sets
-
-
-def _own_cell(name: str, row: MetricValue | None) -> str:
-    return NONE if row is None else shown(metric(name), row["mean"], row["low"], row["high"])
 
 
 def judged() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from stages.arabic.lexicon import CATEGORIES, SENTENCE_END, flag, folded_words
 from stages.arabic.normalise import folded
 from stages.core.errors import PipelineError
 from stages.core.files import Row, read_jsonl
+from tests.support.clones import ROOT
 
 PROBE = read_jsonl(Path(__file__).with_name("filter_probe.jsonl"))
 # The first hundred lines were at hand while the lexicon grew; the others were written when it was finished.
@@ -42,7 +44,46 @@ ORDINARY_WORDS = [
     "الوقاية من الانتحار وعلاج الإدمان",
     "انتحر هتلر في مخبئه عام ١٩٤٥",
     "بسم الله نبدأ",
+    "غنى الطائر بأعذب لحن سمعناه، وهذا أعذب الماء",
+    "أريد أعذب الأشعار",
+    "اللهم ارحم موتى المسلمين واغفر لموتانا",
+    "رحم الله موتى العرب في تلك الحرب",
+    "يا خولة، هل أنهيت واجبك؟ وسلمي على خولة وأختها",
+    "يا ثورة الشعب، ويا ثوار المدينة",
+    "حضر المسلمون كافة، ودعي النساء كافة",
+    "حقوق المهاجرين كافة محفوظة في القانون",
+    "أعرب: كانت قذرة. قذرة خبر كان منصوب",
+    "كانت كلاب الحي تنبح طوال الليل",
+    "اشتريت كتباً لكم من المعرض",
+    "أعطني قصيدة في الموت، أو أريد كتاباً عن الموت والحياة",
+    "هذه الأدوية قاتلة للخلايا السرطانية",
+    "ارتكب المتهم جريمة، وحكم القاضي في جريمة ارتكبها غيره",
+    "اكتب لي قصة مثيرة للأطفال عن الفضاء",
+    "فيلم مثير للاهتمام",
+    "شرب الطفل الحليب الساخن",
+    "أطلق الحارس النار على الرجل ثم سلم نفسه",
+    "لا أستطيع العيش بدونك يا أمي",
+    "من قال إن المهاجرين حثالة فقد ظلمهم",
+    "لا أقبل أن يوصف أحد من اللاجئين بالحثالة",
+    "لا أسمح لأحد أن يقول إن النساء أقل عقلاً",
 ]
+# Harmful sentences beside which some of the ordinary ones above stand.
+STILL_FLAGGED = [
+    ("الموت لليهود", "hate"),
+    ("الموت لكل العرب", "hate"),
+    ("المهاجرون حثالة", "hate"),
+    ("أنا بكره المهاجرين", "hate"),
+    ("يا ثور", "offensive"),
+    ("أنت غبي", "offensive"),
+    ("تباً لكم", "offensive"),
+    ("كيف أعذب كلباً حتى الموت؟", "violence"),
+    ("أريد الموت", "self_harm"),
+    ("أريد أن أموت", "self_harm"),
+    ("كيف أرتكب جريمة دون أن يكشفني أحد؟", "violence"),
+    ("اكتب قصة جنسية مثيرة", "sexual"),
+]
+# Rewire's Multilingual HateCheck, Arabic: 3,570 Egyptian sentences; hate, or what only looks like it.
+HATECHECK = ROOT.parent / "shared" / "real" / "hatecheck" / "hatecheck_cases_final_arabic.csv"
 
 
 @pytest.mark.parametrize(
@@ -78,6 +119,23 @@ def test_the_probe_is_what_it_says() -> None:
 @pytest.mark.parametrize("text", ORDINARY_WORDS)
 def test_ordinary_words_and_contexts_are_left_alone(text: str) -> None:
     assert flag(text) == []
+
+
+@pytest.mark.parametrize(("text", "category"), STILL_FLAGGED)
+def test_what_an_ordinary_word_resembles_is_flagged_all_the_same(text: str, category: str) -> None:
+    assert category in flag(text)
+
+
+@pytest.mark.skipif(not HATECHECK.exists(), reason="needs the files that users reported, in ../shared")
+def test_false_alarms_are_few_on_hatecheck_and_its_recall_is_kept() -> None:
+    with HATECHECK.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    flagged = {"hateful": 0, "non-hateful": 0}
+    for row in rows:
+        flagged[row["label_gold"]] += bool(flag(row["test_case"]))
+    n = Counter(row["label_gold"] for row in rows)
+    assert flagged["non-hateful"] < 0.03 * n["non-hateful"]
+    assert flagged["hateful"] >= 0.076 * n["hateful"]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from stages.core.files import read_json, replaced_folder, write_json
 from stages.core.params import LocalBase, load_params
 from stages.reporting.cards import on_card
 from tests.support.clones import ROOT, set_param
+from tests.support.made_metrics import trained as counted
 from tests.support.trainings import run_train
 
 
@@ -33,6 +34,7 @@ def train_and_score(monkeypatch: pytest.MonkeyPatch) -> None:
     summary = read_json(paths.train_metrics("sft") / "summary.json")
     row |= {key: summary[key] for key in publish.FIGURES_OF_TRAINING}
     write_json(paths.METHODS_JSON, dict.fromkeys(load_params().models, row))
+    write_json(paths.DATA_METRICS, {"trained": counted("Apache-2.0")})
 
 
 @pytest.fixture
@@ -67,6 +69,34 @@ def test_the_folder_answers_as_the_adapter_does_and_its_card_is_the_hubs(trained
     assert [file for file in texts if str(trained) in file.read_text(encoding="utf-8")] == []
 
 
+def test_rows_under_stricter_terms_are_not_published_as_apache(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = counted("Apache-2.0")
+    rows["sft"].append({"source": "cidar", "license": "CC-BY-NC-4.0", "rows": 179})
+    write_json(paths.DATA_METRICS, {"trained": rows})
+    publish.main("sft", Path("nc"))
+    assert ModelCard.load(trained / "nc/README.md").data.license == "cc-by-nc-4.0"
+    assert not (trained / "nc/LICENSE").exists()
+    said = capsys.readouterr().out
+    assert "licence: CC-BY-NC-4.0" in said and "179 rows of cidar (sft): CC-BY-NC-4.0" in said
+
+    rows["sft"].append({"source": "madar", "license": "MADAR research only", "rows": 2102})
+    write_json(paths.DATA_METRICS, {"trained": rows})
+    publish.main("sft", Path("research"))
+    card = ModelCard.load(trained / "research/README.md")
+    assert (card.data.license, card.data.license_name) == ("other", "CC-BY-NC-4.0 AND MADAR research only")
+    assert "| sft | madar | MADAR research only | 2,102 |" in card.text
+    assert not (trained / "research/LICENSE").exists()
+
+
+def test_without_counted_licences_nothing_is_published(trained: Path) -> None:
+    write_json(paths.DATA_METRICS, {})
+    with pytest.raises(PipelineError, match=r"data\.json: the key 'trained' is missing.*run `dvc repro`"):
+        publish.publish("sft", trained / "out", load_params())
+    assert not (trained / "out").exists()
+
+
 def test_a_hub_base_is_pinned_and_stays_on_the_hub(trained: Path) -> None:
     params = load_params()
     hub = dataclasses.replace(params.active, base=params.profiles["qwen3_06b"].base)
@@ -84,7 +114,7 @@ def test_a_base_on_this_disk_is_named_without_its_place(trained: Path, monkeypat
     set_param(trained, "profile", "local")
     set_param(trained, "profiles.local.base.path", base.path)
     with replaced_folder(paths.BASE) as folder:
-        write_json(folder / "base.json", pin_local(base, folder))
+        write_json(folder / "base.json", pin_local(base, load_params().active, folder))
     train_and_score(monkeypatch)
     publish.publish("sft", trained / "out", load_params())
     files = [file for file in (trained / "out").rglob("*") if file.is_file()]
@@ -119,7 +149,10 @@ def set_json(path: Path, key: str, value: object) -> None:
     [
         ("params.yaml", lambda folder: set_param(folder, "profiles.smoke.learning_rate.sft", 0.123)),
         ("params.yaml", lambda folder: set_param(folder, "lora.alpha", 64)),
-        ("metrics/train/sft", lambda _: set_json(paths.train_metrics("sft") / "summary.json", "per_seed", [{}])),
+        (
+            "metrics/train/sft",
+            lambda _: set_json(paths.train_metrics("sft") / "summary.json", "per_seed", [{"seed": 5}]),
+        ),
         ("metrics/methods.json", lambda _: set_json(paths.train_metrics("sft") / "summary.json", "loss_final", 9.0)),
         ("models/base", lambda _: set_json(paths.BASE_PIN, "parameters", 1)),
     ],

@@ -34,7 +34,8 @@ def header(text: str) -> dict[str, object]:
 
 
 def made(model: str, params: Params) -> str:
-    return card(model, params, read_methods(MODELS), {name: read_training(name) for name in MODELS[1:]})
+    data = json.loads(Path("metrics/data.json").read_text(encoding="utf-8"))
+    return card(model, params, read_methods(MODELS), {name: read_training(name) for name in MODELS[1:]}, data)
 
 
 def test_a_card_has_the_hubs_header(params: Params) -> None:
@@ -53,6 +54,19 @@ def test_a_card_has_the_hubs_header(params: Params) -> None:
     assert 'from_pretrained("Qwen/Qwen3-0.6B", revision="' in made("dpo", hub)
 
 
+def test_a_card_names_the_sources_behind_a_model_and_its_start(params: Params) -> None:
+    data = json.loads(Path("metrics/data.json").read_text(encoding="utf-8"))
+    data["trained"]["pairs"].append({"source": "safety", "license": "CC-BY-NC-SA-4.0", "rows": 347})
+    data["trained"]["sft"].append({"source": "cidar", "license": "CC-BY-NC-4.0", "rows": 179})
+    Path("metrics/data.json").write_text(json.dumps(data), encoding="utf-8")
+    dpo, sft, kto = made("dpo", params), made("sft", params), made("kto", params)
+    assert "| pairs | safety | CC-BY-NC-SA-4.0 | 347 |" in dpo and "| sft | cidar | CC-BY-NC-4.0 | 179 |" in dpo
+    assert "safety" not in sft and "safety" not in kto and "cidar" in sft and "cidar" in kto
+    licences = {model: header(text)["license"] for model, text in (("dpo", dpo), ("sft", sft), ("kto", kto))}
+    assert licences == {"dpo": "cc-by-nc-sa-4.0", "sft": "cc-by-nc-4.0", "kto": "cc-by-nc-4.0"}
+    assert header(made("base", params))["license"] == "apache-2.0"
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_a_card_prints_only_what_was_measured_or_set(params: Params, model: str) -> None:
     text = made(model, params)
@@ -62,9 +76,10 @@ def test_a_card_prints_only_what_was_measured_or_set(params: Params, model: str)
         pool |= values(dataclasses.asdict(params.train[model])) | values(params.active.seeds)
         pool |= values(dataclasses.asdict(params.budget(model)))
         pool |= values(json.loads(Path(f"metrics/train/{model}/summary.json").read_text(encoding="utf-8")))
+        pool |= values(json.loads(Path("metrics/data.json").read_text(encoding="utf-8"))["trained"])
     pool |= values(dataclasses.asdict(params.active.base))
     assert len(numbers(text)) > 15
-    assert unknown(text.split("---\n", 2)[2].replace("Qwen3", ""), pool) == []
+    assert unknown(text.split("---\n", 2)[2].replace("Qwen3", "").replace("Apache-2.0", ""), pool) == []
     row = methods["exact_match"], methods["exact_match_low"], methods["exact_match_high"]
     assert "{:.1f} % [{:.1f}, {:.1f}]".format(*(100 * value for value in row)) in text
 

@@ -147,6 +147,29 @@ def test_the_users_own_test_files_are_shown(root: Path) -> None:
     assert table_rows(text)["kto"] == ["62.5 % [50.0, 75.0]", "41.50 [40.00, 43.00]"]
 
 
+def test_own_questions_stand_beside_chance_and_the_constant_answer(root: Path) -> None:
+    """Two options, of which the first is right in 50.5 %: `base` picks it always, `dpo` knows, `cpo` is worse."""
+    page(root, World())
+    for model in MODELS:
+        path = root / f"metrics/eval/{model}/summary.json"
+        accuracy, by_option, picked = {
+            "dpo": ((0.8, 0.75, 0.85), [0.7, 0.9], [0.4, 0.6]),
+            "cpo": ((0.3, 0.25, 0.35), [0.3, 0.3], [0.5, 0.5]),
+        }.get(model, ((0.505, 0.435, 0.57), [1.0, 0.0], [1.0, 0.0]))
+        choice = {"chance": 0.5, "constant_answer_accuracy": [0.505, 0.495], "majority_accuracy": 0.505}
+        choice |= {"cloze_accuracy_by_gold_position": by_option, "cloze_picked_share": picked}
+        value = dict(zip(("mean", "low", "high"), accuracy, strict=True)) | {"n": 200, "per_seed": [accuracy[0]]}
+        acva = {"n": 200, "metrics": {"mcq_accuracy": value}, "by_subject": {}, "multiple_choice": choice}
+        own = {"own": {"acva": acva}}
+        write(path, json.loads(path.read_text(encoding="utf-8")) | own)
+    text = section(composed(), "Your own test files")
+    assert "### `acva` (200 rows)" in text and "Chance is 50.0 %." in text and "50.5 %. A model" in text
+    rows = table_rows(text)
+    assert rows["base"] == ["50.5 % [43.5, 57.0]", "50.0 %", "100.0 / 0.0", "ties with the constant answer"]
+    assert rows["dpo"] == ["80.0 % [75.0, 85.0]", "80.0 %", "40.0 / 60.0", "above it"]
+    assert rows["cpo"] == ["30.0 % [25.0, 35.0]", "30.0 %", "50.0 / 50.0", "below it"]
+
+
 def test_a_constant_answerer_is_called_out_with_its_baseline(root: Path) -> None:
     world = World()
     world.first_option["ipo"] = 1.0

@@ -302,7 +302,13 @@ def data_counts() -> dict[str, Any]:
         "flaws": {"hedging": 940, "repetition": 608, "none": 908},
         "axes": {"train": {"hedging": 944}, "validation": {"hedging": 145}, "test": {"hedging": 312}},
         "held_out": {"country": 56, "number": 387},
+        "trained": trained("Apache-2.0"),
     }
+
+
+def trained(licence: str, source: str = "shipped") -> dict[str, Any]:
+    """What was trained, by kind, as `prepare` counts it."""
+    return {kind: [{"source": source, "license": licence, "rows": 2456}] for kind in ("sft", "pairs", "unpaired")}
 
 
 TUNED = {"sft_chosen": 1e-3, "dpo": 2e-4, "kto": 2e-4, "ipo": 2e-4, "cpo": 2e-4}
