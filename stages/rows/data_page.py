@@ -18,7 +18,7 @@ def data_page(summary: Row) -> str:
         "## Rows",
         _table("file", {name: _splits(count) for name, count in sorted(summary["prepared"].items())}),
         "## Rows of your own",
-        _table("file", summary["own"]) if summary["own"] else "`data.sources` in params.yaml names none.",
+        *([_sources(summary["sources"])] if summary["sources"] else ["`data.sources` in params.yaml names none."]),
         "## Preference axes of the test pairs",
         _table("axis", summary["axes"]["test"]),
         "Of these, pairs whose answers differ by at most 10 % in words:",
@@ -47,6 +47,20 @@ def _splits(count: object) -> str:
 def _table(head: str, counts: Mapping[str, object]) -> str:
     rows = [f"| {name} | {count} |" for name, count in counts.items()]
     return "\n".join([f"| {head} | rows |", "|---|---|", *rows])
+
+
+def _sources(sources: Mapping[str, Row]) -> str:
+    """A source a line: what was read, where it went, and why the rest did not."""
+    lines = ["| source | read | kept | dropped | left out by the reader | licences |", "|---|---|---|---|---|---|"]
+    for name, one in sources.items():
+        columns = (_listed(one[key]) for key in ("kept", "dropped", "skipped", "licenses"))
+        lines.append(f"| {name} | {one['read']} | {' | '.join(columns)} |")
+    lines += [f"\n{name}: {what} ({count})." for name, one in sources.items() for what, count in one["left"].items()]
+    return "\n".join(lines)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "–"
 
 
 def _examples(name: str, rows: list[Row]) -> str:

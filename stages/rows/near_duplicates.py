@@ -19,13 +19,13 @@ from collections.abc import Sequence
 
 from rensa import RMinHash, RMinHashLSH
 
-THRESHOLD = 0.8  # Jaccard index of the trigrams; the bands are made for it
+THRESHOLD = 0.7  # Jaccard index of the trigrams: a word more at the end of a text moves all of an edge
 SHINGLE_WORDS = 3
 VALUES, BANDS, SEED = 128, 16, 1
-EDGE_WORDS = 20  # at either end of a question
+EDGE_WORDS = 12  # at either end of a question
 QUESTION_SHARE = 0.05  # of the words of a question may be others, and one word of any
 ANSWER_SHARE = 0.1  # of the words of the answers may be others: none below ten words
-MOST_CANDIDATES = 50  # compared word by word; more begin and end alike and are no copies
+MOST_CANDIDATES = 200  # compared word by word; more begin and end alike and are no copies
 
 
 class NearDuplicates:

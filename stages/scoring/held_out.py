@@ -98,12 +98,19 @@ def read_own(tests: Sequence[OwnTest]) -> dict[str, list[Row]]:
         if not re.fullmatch(r"[a-z0-9-]+", test.name):
             raise PipelineError(f"evaluate.own: the name {test.name!r} may hold a-z, 0-9 and - only: rename it")
         items = list(_harness_items(test) if test.prompts != "ours" else _own_rows(test))
-        taken = sorted(items, key=lambda item: unit_interval(ORDER_SEED, item[1]["id"]))[: test.limit]
-        if len(taken) < len(items):
-            print(f"evaluate.own: {test.name}: {len(taken)} of {len(items)} rows are asked (limit), drawn by a hash")
-        for kind, row in taken:
+        for kind, row in _drawn(test, items):
             found[kind].append(row | {"set": test.name})
     return found
+
+
+def _drawn(test: OwnTest, items: Sequence[tuple[str, Row]]) -> list[tuple[str, Row]]:
+    """At most ``test.limit`` of the rows, those with the smallest hashes, in their order."""
+    if len(items) <= test.limit:
+        return list(items)
+    print(f"evaluate.own: {test.name}: {test.limit} of {len(items)} rows are asked (limit), drawn by a hash")
+    draws = [unit_interval(ORDER_SEED, row["id"]) for _, row in items]
+    last = sorted(draws)[test.limit - 1]
+    return [item for item, draw in zip(items, draws, strict=True) if draw <= last]
 
 
 def _own_rows(test: OwnTest) -> Iterator[tuple[str, Row]]:

@@ -39,3 +39,29 @@ def test_any_run_of_eight_words_of_an_evaluation_text_overlaps(words: list[str],
     start = min(start, len(words) - OVERLAP_WORDS)
     run = words[start : start + OVERLAP_WORDS]
     assert EvaluationIndex([" ".join(words)]).overlaps("قبله " + " ".join(run) + " بعده")
+
+
+SHORT = "لماذا سميت المقلوبة بهذا الاسم؟"
+
+
+def row(prompt: str, answer: str = "جواب قصير.") -> dict[str, object]:
+    return {"prompt": [{"role": "user", "content": prompt}], "completion": [{"role": "assistant", "content": answer}]}
+
+
+def test_a_short_question_is_found_behind_an_instruction_and_not_in_a_text() -> None:
+    index = EvaluationIndex([], [SHORT])
+    assert index.asks(row(SHORT))
+    assert index.asks(row(f"أجب عن السؤال: {SHORT}"))
+    assert index.asks(row(f"أجب باختصار. {SHORT}"))
+    assert not index.asks(row("لماذا سميت الكبسة بهذا الاسم؟"))
+    assert not index.asks(
+        row(f"اقرأ النص ثم لخصه في جملة: سأل الطفل أمه وهي تطبخ للضيوف {SHORT} فضحكت وقصت عليه قصة طويلة")
+    )
+
+
+def test_a_held_out_number_is_found_where_it_is_asked_for_in_words() -> None:
+    index = EvaluationIndex([], [], {3542})
+    words = "ثلاثة آلاف وخمسمئة واثنان وأربعون"
+    assert index.asks(row("أجب باختصار. كيف نكتب ٣٥٤٢ بالحروف؟", words))
+    assert not index.asks(row("كيف نكتب ٣٥٤٣ بالحروف؟", "ثلاثة آلاف وخمسمئة وثلاثة وأربعون"))
+    assert not index.asks(row("رقم القضية ٣٥٤٢ فمتى صدر الحكم؟", "صدر الحكم في يناير."))
