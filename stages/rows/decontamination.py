@@ -7,6 +7,7 @@ it in words.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import cast
 
@@ -20,9 +21,10 @@ from stages.rows.near_duplicates import word_runs
 from stages.rows.split import numbers_in
 
 OVERLAP_WORDS = 8
-SHORTEST_QUESTION_WORDS = 3  # two words are a phrase that any text may hold
-MOST_OTHER_WORDS = 10  # of an instruction around a short question; more is a text that mentions it
-SHORT_PROMPT_WORDS = 16
+MOST_OTHER_WORDS = 16  # of an instruction around a short question; more is a text that mentions it
+MOST_OTHER_WORDS_OF_TWO = 6  # around a question of two words
+SHORT_PROMPT_WORDS = 24
+THOUSAND = re.compile("الف|الاف")  # in every spelled number that is held out, as folded words have it
 
 
 class EvaluationIndex:
@@ -38,7 +40,7 @@ class EvaluationIndex:
         for question in questions:
             self.add(question)
             words = _words(question)
-            if SHORTEST_QUESTION_WORDS <= len(words) < OVERLAP_WORDS:
+            if 2 <= len(words) < OVERLAP_WORDS:
                 self.short.setdefault(len(words), set()).update(_hashes(words, len(words)))
 
     def add(self, text: str) -> None:
@@ -59,14 +61,18 @@ class EvaluationIndex:
     def _holds_short_question(self, prompt: str) -> bool:
         words = _words(prompt)
         for length, hashes in self.short.items():
-            if length <= len(words) <= length + MOST_OTHER_WORDS and not hashes.isdisjoint(_hashes(words, length)):
+            others = MOST_OTHER_WORDS_OF_TWO if length == 2 else MOST_OTHER_WORDS
+            if length <= len(words) <= length + others and not hashes.isdisjoint(_hashes(words, length)):
                 return True
         return False
 
     def _asks_number(self, prompt: str, texts: Iterable[str]) -> bool:
         if not self.numbers or len(prompt.split()) > SHORT_PROMPT_WORDS:
             return False
+        asked = " ".join(_words(prompt))
         found = [self.numbers[number] for number in numbers_in(prompt) if number in self.numbers]
+        if THOUSAND.search(asked):  # asked in words, for its digits
+            found += [spelled for spelled in self.numbers.values() if spelled in asked]
         return any(spelled in " ".join(_words(text)) for spelled in found for text in texts)
 
 

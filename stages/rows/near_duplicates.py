@@ -23,7 +23,7 @@ THRESHOLD = 0.7  # Jaccard index of the trigrams: a word more at the end of a te
 SHINGLE_WORDS = 3
 VALUES, BANDS, SEED = 128, 16, 1
 EDGE_WORDS = 12  # at either end of a question
-QUESTION_SHARE = 0.05  # of the words of a question may be others, and one word of any
+QUESTION_SHARE = 0.05  # of the words of a question may be others: none below twenty words
 ANSWER_SHARE = 0.1  # of the words of the answers may be others: none below ten words
 MOST_CANDIDATES = 200  # compared word by word; more begin and end alike and are no copies
 
@@ -81,7 +81,7 @@ def shingles(asked: Sequence[str], said: Sequence[str]) -> list[str]:
 
 
 def alike(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Whether two questions are one but for a word, or for few words here and there.
+    """Whether two questions are one but for few words here and there, and for no number.
 
     Between what both begin and end with, such questions still share most words. Different texts behind one
     instruction, and different questions behind one document, do not.
@@ -91,7 +91,8 @@ def alike(one: Sequence[str], other: Sequence[str]) -> bool:
     first, second = one[start : len(one) - end], other[start : len(other) - end]
     apart = differing(first, second)
     few = 2 * int(QUESTION_SHARE * min(len(one), len(other)))
-    return apart <= 2 or (apart <= few and 2 * apart <= len(first) + len(second))
+    numbers = any(any(map(str.isdigit, word)) for word in {*first} ^ {*second})
+    return not numbers and apart <= few and (apart <= 2 or 2 * apart <= len(first) + len(second))
 
 
 def common(one: Sequence[str], other: Sequence[str]) -> int:

@@ -15,6 +15,7 @@ from stages.core.params import Data
 from stages.core.schema import DroppedRow, Messages
 from stages.rows.conventions import contents
 from stages.rows.row_flags import flags_of
+from stages.rows.user_groups import words_of
 
 EXAMPLES_PER_REASON = 5  # of each flag and each reason, shown in metrics/data.json and metrics/data.md
 SHOWN_CHARACTERS = 160
@@ -86,9 +87,10 @@ def row_key(kind: str, row: Mapping[str, object]) -> int:
 
 
 def question_and_answers(row: Mapping[str, object]) -> tuple[str, str]:
-    """What near duplicates are looked for in: the last turn of the user, and all answers, at the light level."""
+    """What near duplicates are looked for in: the last turn of the user, and all answers, as folded words."""
     question = cast(Messages, row["prompt"])[-1]["content"]
-    return light(question), light(" ".join(contents(row, "completion", "chosen", "rejected")))
+    answers = contents(row, "completion", "chosen", "rejected")
+    return " ".join(words_of(question)), " ".join(words_of(" ".join(answers)))
 
 
 def _masked(turns: Messages) -> Messages:

@@ -78,6 +78,7 @@ class Mixture:
         """Every row of every source; raises PipelineError where a source loses too many."""
         for source in sources:
             self._join(source)
+        self.groups.settle()
         for source in sources:
             self._add(source)
 

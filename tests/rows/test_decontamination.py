@@ -63,5 +63,6 @@ def test_a_held_out_number_is_found_where_it_is_asked_for_in_words() -> None:
     index = EvaluationIndex([], [], {3542})
     words = "ثلاثة آلاف وخمسمئة واثنان وأربعون"
     assert index.asks(row("أجب باختصار. كيف نكتب ٣٥٤٢ بالحروف؟", words))
+    assert index.asks(row(f"اكتب بالأرقام: {words}", "٣٥٤٢"))
     assert not index.asks(row("كيف نكتب ٣٥٤٣ بالحروف؟", "ثلاثة آلاف وخمسمئة وثلاثة وأربعون"))
     assert not index.asks(row("رقم القضية ٣٥٤٢ فمتى صدر الحكم؟", "صدر الحكم في يناير."))

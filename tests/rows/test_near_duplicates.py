@@ -44,6 +44,8 @@ NO_COPIES = {
     "two questions with one answer": ((f"{DOCUMENT} {ONE}", "نعم"), (f"{DOCUMENT} {TWO}", "نعم")),
     "a short text behind one instruction": ((f"{INSTRUCTION} {ONE}", "سلبي"), (f"{INSTRUCTION} {TWO}", "سلبي")),
     "a short text before it": ((f"{ONE} {INSTRUCTION}", "سلبي"), (f"{TWO} {INSTRUCTION}", "سلبي")),
+    "another word in a short question": (("النساء هم بس مشكلة", "نعم"), ("اللاجئين هم بس مشكلة", "نعم")),
+    "another number in a long one": ((f"{LONG} القضية رقم ٩", ANSWER), (f"{LONG} القضية رقم ٨", ANSWER)),
     "another number in one form": ((CASE.format(946274), "قبول الطعن"), (CASE.format(810931), "قبول الطعن")),
     "subject and object exchanged": ((LIKE, "الأسنان أقوى من اللسان"), (LIKE, "اللسان أقوى من الأسنان")),
 }

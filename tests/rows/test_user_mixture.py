@@ -191,3 +191,40 @@ def test_a_source_that_loses_too_much_stops(tmp_path: Path, data: Data, rows: li
         mix(tmp_path, data, rows)
     if "none" not in words:
         mix(tmp_path / "allowed", data, rows, allow_loss=True)
+
+
+def test_a_frame_that_all_rows_share_joins_nothing(tmp_path: Path, data: Data) -> None:
+    frame = " ".join(f"كلمة{n}" for n in range(60))
+    rows = [{"prompt": f"{frame}\n{row['prompt']}", "completion": row["completion"]} for row in sft(200)]
+    mixture = mix(tmp_path, data, rows)
+    assert mixture.groups.rows_in_large_groups() == 0
+    assert 20 < mixture.counts["mine"].kept["own"] < 60
+
+
+CASES = ROOT.parent / "shared" / "cases"
+ALIKE = "own-data/near-copies-across-labels-and-kinds"
+FRAME = "own-data/shared-frame-near-copies"
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="needs the files that users reported, in ../shared")
+@pytest.mark.parametrize(
+    ("files", "kept"),
+    [
+        ([f"{FRAME}/system.jsonl"], 20),
+        ([f"{FRAME}/docqa.jsonl"], 30),
+        ([f"{FRAME}/classify.jsonl"], 20),
+        ([f"{ALIKE}/sft.jsonl", f"{ALIKE}/kto.jsonl"], 60),
+        ([f"{ALIKE}/sft.jsonl", f"{ALIKE}/pairs_short.jsonl"], 40),
+        (["own-data/split-by-prompt/sft.jsonl", "own-data/split-by-prompt/pairs.jsonl"], 120),
+        (["published-data/near-copy-same-passage/own.jsonl"], 4),
+        (["published-data/own-split-leaks/own.jsonl"], 26),
+    ],
+)
+def test_reported_rows_stay_and_do_not_leak(tmp_path: Path, data: Data, files: list[str], kept: int) -> None:
+    for name in ("sft", "pairs", "unpaired"):
+        (tmp_path / name).mkdir()
+    sources = [Source(name=f"s{n}", path=str(CASES / file), license="CC-BY-4.0") for n, file in enumerate(files)]
+    with Mixture(tmp_path, data, EvaluationIndex([]), set(), Tally()) as mixture:
+        mixture.mix(sources)
+    assert sum(counts.kept.total() for counts in mixture.counts.values()) == kept
+    assert not any(mixture.overlap.counts().values())
