@@ -1,8 +1,8 @@
 """The side of the split on which the user's rows go: rows that share a prompt, a reference or a passage go together.
 
 Every shared text is a key of 8 bytes, and rows that share one are joined into a group (union-find), over all sources
-and kinds. A group's side is a hash of the seed and its smallest key, so adding rows elsewhere moves nothing. A text that
-most rows share is a frame (a system prompt, an instruction, a greeting) and joins nothing.
+and kinds. A group's side is a hash of the seed and its smallest key, so adding rows elsewhere moves nothing. A text
+that most rows share is a frame (a system prompt, an instruction, a greeting) and joins nothing.
 """
 
 from __future__ import annotations

@@ -144,21 +144,16 @@ def test_the_other_label_and_the_other_kind_are_no_copies(tmp_path: Path, data: 
 
 
 def test_rows_of_one_conversation_passage_or_answer_go_to_one_side(tmp_path: Path, data: Data) -> None:
-    passage = " ".join(f"كلمة{n}" for n in range(40))
+    places = [(group, place) for group in range(30) for place in range(3)]
+    passages = [" ".join(f"كلمة{g}و{n}" for n in range(40)) for g in range(30)]
     groups: dict[str, list[Row]] = {
-        "passage": [
-            {"prompt": f"{passage}{g}\nما السؤال {n} من {g}؟", "completion": f"ج {n}"}
-            for g in range(30)
-            for n in range(3)
-        ],
-        "answer": [
-            {"prompt": f"سؤال {g} {n} مختلف؟", "completion": f"{passage} {g}"} for g in range(30) for n in range(3)
-        ],
+        "passage": [{"prompt": f"{passages[g]}\nما السؤال {n} من {g}؟", "completion": f"ج {n}"} for g, n in places],
+        "same line": [{"prompt": f"{passages[g]} ما السؤال {n} من {g}؟", "completion": f"ج {n}"} for g, n in places],
+        "answer": [{"prompt": f"سؤال {g} {n} مختلف؟", "completion": passages[g] + "." * n} for g, n in places],
     }
     for name, rows in groups.items():
-        mixture = mix(
-            tmp_path / name, data, [row | {"id": f"{i // 3}-{i % 3}"} for i, row in enumerate(rows)], allow_loss=True
-        )
+        rows = [row | {"id": f"{g}-{n}"} for (g, n), row in zip(places, rows, strict=True)]
+        mixture = mix(tmp_path / name, data, rows, allow_loss=True)
         sides: dict[str, set[str]] = {}
         for side in ("train", "validation"):
             for row in read_jsonl(tmp_path / name / "sft" / f"{side}.jsonl"):
