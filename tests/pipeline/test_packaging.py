@@ -17,7 +17,6 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 # Not imported by our code, and yet ours to choose.
 IMPORTED_BY_OTHERS = {
     "gguf": "transformers reads .gguf files with it",
-    "safetensors": "PEFT and transformers write adapters with it, and its version decides their bytes",
 }
 # Imported where it is installed, and left out where it is not.
 WHERE_INSTALLED = {"nvidia-ml-py": "the energy that a GPU counts; dvclive brings it"}

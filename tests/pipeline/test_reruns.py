@@ -87,7 +87,8 @@ EDITS = {
     "method=kto": ({"select"}, NOTHING),
     "report_to=[tensorboard]": (NOTHING, NOTHING),
     "params.yaml": (NOTHING, NOTHING),  # a comment
-    "data/tests/exam.jsonl": (stage("evaluate"), {"compare", "select", "report"}),  # a test set of the user's
+    # A test set of the user's: `prepare` keeps what it asks out of the training rows.
+    "data/tests/exam.jsonl": ({"prepare"} | stage("evaluate"), PREPARED - stage("evaluate")),
     "data/raw/instructions/recipes.jsonl": ({"prepare"}, PREPARED),
     "metrics/sweep.json": ({"report"}, NOTHING),
     "metrics/dvc.yaml": (NOTHING, NOTHING),  # pictures

@@ -259,15 +259,6 @@ def test_a_template_whose_prompt_is_no_prefix_is_refused_naming_the_row() -> Non
     assert message.startswith("data/prepared/sft/train.jsonl:1 (sft-0): the prompt is not a strict prefix")
 
 
-@pytest.mark.parametrize("pad", ["<|im_end|>", None])
-@pytest.mark.usefixtures("project")
-def test_a_padding_token_that_is_missing_or_the_stop_token_is_refused(pad: str | None) -> None:
-    lay_out(FITTING, PAIRS)
-    config = read_json(paths.BASE / "tokenizer_config.json")
-    write_json(paths.BASE / "tokenizer_config.json", config | {"pad_token": pad})
-    assert "the padding token must exist and differ from the stop token" in refusal()
-
-
 def test_a_base_without_a_tokenizer_is_refused(project: Path) -> None:
     lay_out(FITTING, PAIRS)
     (project / paths.BASE / "tokenizer_config.json").unlink()
